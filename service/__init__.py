@@ -1,0 +1,1 @@
+"""The HTTP edge: API, gate, console and command line."""

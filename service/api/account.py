@@ -1,0 +1,193 @@
+"""The caller's own account: settings, licence, and who holds seats now; and the catalogue that all rights come from."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar.params import JSONBody
+from msgspec import UNSET, UnsetType
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.api.shapes import AccountName
+from service.dependencies import Actor, House, Session
+from service.routes import Open, get, patch
+from tenants import accounts, licences
+from tenants.accounts import Account
+from tenants.activity import Event, record
+from tenants.catalogue import AccountKind
+from tenants.licences import Licence
+from tenants.users import count_users
+
+Labels = dict[str, str]
+
+
+class AccountSettings(msgspec.Struct):
+    """What an account decides for itself. `idle_timeout` in minutes."""
+
+    id: str
+    kind: AccountKind
+    slug: str
+    name: str
+    status: str
+    language: str
+    time_zone: str
+    seat_unit: Literal["user", "session"]
+    sessions_per_user: int
+    idle_timeout: int
+    show_holders: bool
+
+
+class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings to change. `idle_timeout` in minutes (5 to 240)."""
+
+    name: AccountName | UnsetType = UNSET
+    language: Literal["fr", "en"] | UnsetType = UNSET
+    time_zone: Annotated[str, msgspec.Meta(max_length=60)] | UnsetType = UNSET
+    seat_unit: Literal["user", "session"] | UnsetType = UNSET
+    sessions_per_user: Annotated[int, msgspec.Meta(ge=1, le=10)] | UnsetType = UNSET
+    idle_timeout: Annotated[int, msgspec.Meta(ge=5, le=240)] | UnsetType = UNSET
+    show_holders: bool | UnsetType = UNSET
+
+
+class Limit(msgspec.Struct):
+    """A limit and its use; `limit` null is none."""
+
+    limit: int | None
+    used: int
+
+
+class LicenceChangeLine(msgspec.Struct):
+    """One line of the licence's history."""
+
+    at: datetime
+    by: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+    reason: str | None
+
+
+class LicenceCard(msgspec.Struct):
+    """What the account has bought, and how much of it is in use."""
+
+    plan: str
+    users: Limit
+    departments: Limit
+    seats: Limit
+    accountant_seats: int
+    options: list[str]
+    starts_on: date
+    ends_on: date | None
+    history: list[LicenceChangeLine]
+
+
+class SeatsNow(msgspec.Struct):
+    """The pool at this moment."""
+
+    seats: int
+    in_use: int
+
+
+class SectionCard(msgspec.Struct):
+    """A section and its rights."""
+
+    key: str
+    label: Labels
+    rights: list[str]
+
+
+class RoleCard(msgspec.Struct):
+    """A built-in role of this kind of account."""
+
+    key: str
+    label: Labels
+    help: Labels
+    rights: list[str]
+
+
+class CatalogueCard(msgspec.Struct):
+    """Sections, actions and built-in roles of the caller's kind of account, in both languages."""
+
+    actions: dict[str, Labels]
+    sections: list[SectionCard]
+    roles: list[RoleCard]
+
+
+@get("/account", right="account.view")
+async def read_account(session: Session, actor: Actor) -> AccountSettings:
+    """The caller's account and its settings."""
+    return _settings(await accounts.get_account(session, actor.account_id))
+
+
+@patch("/account", right="account.manage")
+async def change_account(data: JSONBody[AccountChange], session: Session, actor: Actor) -> AccountSettings:
+    """Change settings; they work at the next request of everyone in the account."""
+    account = await accounts.get_account(session, actor.account_id)
+    wanted = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
+    before, after = await accounts.change_settings(session, account, wanted=wanted)
+    if after:
+        record(session, Event.ACCOUNT_CHANGED, by=actor, on=("account", account.id, account.name), before=before, after=after)
+    return _settings(account)
+
+
+@get("/account/licence", right="licence.view")
+async def read_licence(session: Session, actor: Actor, house: House) -> LicenceCard:
+    """Plan, limits with their use, options, dates and history."""
+    presence = await house.seats.presence(actor.account_id)
+    return await licence_card(session, await licences.get_licence(session), in_use=presence.in_use)
+
+
+@get("/account/seats", right="licence.view")
+async def read_seats(session: Session, actor: Actor, house: House) -> SeatsNow:
+    """How many places are in use now."""
+    licence = await licences.get_licence(session)
+    return SeatsNow(seats=licence.seats, in_use=(await house.seats.presence(actor.account_id)).in_use)
+
+
+@get("/catalogue", right=Open.TO_SIGNED_IN, sync_to_thread=False)
+def read_catalogue(actor: Actor, house: House) -> CatalogueCard:
+    """What rights exist in this kind of account, and which roles are built in."""
+    catalogue = house.catalogue
+    here = catalogue.rights_of(actor.account_kind)
+    return CatalogueCard(
+        actions={name: dict(labels) for name, labels in catalogue.actions.items()},
+        sections=[SectionCard(s.key, dict(s.label), list(s.rights)) for s in catalogue.sections if actor.account_kind in s.account_kinds],
+        roles=[
+            RoleCard(r.key, dict(r.label), dict(r.help), [right for right in catalogue.rights if right in r.rights & here])
+            for r in catalogue.roles.values()
+        ],
+    )
+
+
+async def licence_card(session: AsyncSession, licence: Licence, *, in_use: int) -> LicenceCard:
+    """A licence of the account entered, as its holder and its seller see it."""
+    changes = await licences.search_changes(session, limit=50)
+    return LicenceCard(
+        plan=licence.plan,
+        users=Limit(licence.users, await count_users(session)),
+        departments=Limit(licence.departments, 0),
+        seats=Limit(licence.seats, in_use),
+        accountant_seats=licence.accountant_seats,
+        options=list(licence.options),
+        starts_on=licence.starts_on,
+        ends_on=licence.ends_on,
+        history=[LicenceChangeLine(c.at, c.by_name, c.before, c.after, c.reason) for c in changes],
+    )
+
+
+def _settings(account: Account) -> AccountSettings:
+    return AccountSettings(
+        id=str(account.id),
+        kind=account.kind,
+        slug=account.slug,
+        name=account.name,
+        status=account.status,
+        language=account.language,
+        time_zone=account.time_zone,
+        seat_unit=account.seat_unit,
+        sessions_per_user=account.sessions_per_user,
+        idle_timeout=account.idle_timeout,
+        show_holders=account.show_holders,
+    )
+
+
+routes = [read_account, change_account, read_licence, read_seats, read_catalogue]

@@ -1,0 +1,223 @@
+"""Signing in and out, who am I, who is at work."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from service.api.shapes import Email, Password
+from service.dependencies import Actor, Caller, House, Origin, Session
+from service.routes import Open, delete, get, post
+from tenants import sessions, signing_in
+from tenants.catalogue import AccountKind
+from tenants.errors import Invalid
+from tenants.presence import SeatState, seat_states
+from tenants.sessions import Blob
+from tenants.users import get_user
+
+Reason = Annotated[str | None, QueryParameter(max_length=300, description="Written into the history")]
+
+
+class SignIn(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Address and password; or the ticket of a `seats_full` answer, for ten minutes. `account` is a slug."""
+
+    email: Email | None = None
+    password: Password | None = None
+    account: Annotated[str, msgspec.Meta(max_length=63)] | None = None
+    ticket: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    replace_session: UUID | None = None
+
+
+class Switch(msgspec.Struct, forbid_unknown_fields=True):
+    """`account` is a slug."""
+
+    account: Annotated[str, msgspec.Meta(max_length=63)]
+
+
+class SessionFacts(msgspec.Struct):
+    """The session itself."""
+
+    id: UUID
+    started_at: datetime
+    expires_at: datetime
+    device: str | None
+
+
+class UserFacts(msgspec.Struct):
+    """The person, as this account knows them."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    status: str
+    language: str
+
+
+class AccountFacts(msgspec.Struct):
+    """The account that the session belongs to."""
+
+    id: UUID
+    slug: str
+    name: str
+    kind: AccountKind
+
+
+class SeatFacts(msgspec.Struct):
+    """The seat that the session holds."""
+
+    kind: Literal["pool"]
+    since: datetime
+
+
+class WhoAmI(msgspec.Struct):
+    """Everything a caller may know of themselves. `departments` null is all of them."""
+
+    session: SessionFacts
+    user: UserFacts
+    account: AccountFacts
+    rights: list[str]
+    departments: list[UUID] | None
+    seat: SeatFacts
+
+
+class EndedSession(msgspec.Struct):
+    """A session that made room for this one."""
+
+    session_id: UUID
+    reason: str
+
+
+class SignedIn(msgspec.Struct):
+    """The token is shown here and never again."""
+
+    token: str
+    session: SessionFacts
+    user: UserFacts
+    account: AccountFacts
+    ended: list[EndedSession]
+
+
+class SessionCard(msgspec.Struct):
+    """A live session of the account."""
+
+    id: UUID
+    user: dict[str, Any]
+    device: str | None
+    ip: str | None
+    started_at: datetime
+    last_activity: datetime
+    seat: SeatState
+    current: bool
+
+
+class SessionList(msgspec.Struct):
+    """Live sessions, oldest first."""
+
+    items: list[SessionCard]
+    next_cursor: str | None = None
+
+
+class Ended(msgspec.Struct):
+    """How many sessions ended."""
+
+    ended: int
+
+
+def answer_of(caller: Caller) -> bytes:
+    """`WhoAmI` as JSON: prepared but for the seat."""
+    since = caller.since or 0
+    return b'%b,"seat":{"kind":"pool","since":"%b"}}' % (caller.known.answer, moment(since))
+
+
+@lru_cache(maxsize=20_000)
+def moment(milliseconds: int) -> bytes:
+    """UTC, ISO 8601. The same few thousand moments are asked for again and again: one for each seat that is held."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat().replace("+00:00", "Z").encode()
+
+
+@post("/login", right=Open.TO_ANYONE, refuses=(401, 403, 404, 409, 429))
+async def log_in(data: JSONBody[SignIn], house: House, origin: Origin) -> SignedIn:
+    """Open a session. A refusal for lack of places comes only after the right password."""
+    if data.ticket is not None:
+        if data.email is not None or data.password is not None:
+            raise Invalid("ticket", "not_possible")
+        signed = await signing_in.sign_in_with_ticket(house.keys, ticket=data.ticket, origin=origin, replace=data.replace_session)
+        return shown(signed)
+    if data.email is None or data.password is None:
+        raise Invalid("email" if data.email is None else "password", "required")
+    signed = await signing_in.sign_in(
+        house.keys, email=data.email, password=data.password, account=data.account, origin=origin, replace=data.replace_session
+    )
+    return shown(signed)
+
+
+@get("/session", right=Open.TO_SIGNED_IN, opt={"answer": answer_of}, sync_to_thread=False)
+def who_am_i() -> WhoAmI:
+    """The caller, their account, rights and seat. Sent by the authentication itself, see `answer`."""
+    raise NotImplementedError
+
+
+@post("/session/switch", right=Open.TO_SIGNED_IN, refuses=(401, 403, 404))
+async def switch(data: JSONBody[Switch], caller: Caller, house: House, origin: Origin) -> SignedIn:
+    """Work in another account of the same person; the present session ends once the new one has its place."""
+    signed = await signing_in.switch_account(house.keys, caller.actor, account=data.account, origin=origin, previous=caller.key)
+    return shown(signed)
+
+
+@delete("/session", right=Open.TO_SIGNED_IN, opt={"without_seat": True})
+async def sign_out(session: Session, actor: Actor) -> None:
+    """The session ends and its place is free at once."""
+    await sessions.end_session(session, actor, actor.session_id)
+
+
+@get("/sessions", right=Open.TO_SIGNED_IN)
+async def list_sessions(session: Session, actor: Actor, house: House) -> SessionList:
+    """Live sessions of the account; one's own without the right `sessions.view`."""
+    rows = await sessions.search_alive(session, user_id=None if actor.may("sessions.view") else actor.user_id)
+    presence = await house.seats.presence(actor.account_id)
+    states = await seat_states(session, presence, rows)
+    return SessionList([
+        SessionCard(
+            id=row.id,
+            user={"id": user.id, "name": user.name, "email": user.email},
+            device=row.device,
+            ip=row.ip,
+            started_at=row.started_at,
+            last_activity=presence.seen.get(row.id, row.started_at),
+            seat=states[row.id],
+            current=row.id == actor.session_id,
+        )
+        for row, user in rows
+    ])  # fmt: skip
+
+
+@delete("/sessions/{session_id:uuid}", right=Open.TO_SIGNED_IN, refuses=(403, 404))
+async def end_session(session_id: FromPath[UUID], session: Session, actor: Actor, reason: Reason = None) -> None:
+    """End a session: one's own, or another's with the right `sessions.end`."""
+    await sessions.end_session(session, actor, session_id, reason=reason)
+
+
+@delete("/users/{user_id:uuid}/sessions", right="sessions.end", status_code=200, refuses=(404,))
+async def end_sessions_of_user(user_id: FromPath[UUID], session: Session, actor: Actor, reason: Reason = None) -> Ended:
+    """End every session of a user."""
+    user = await get_user(session, user_id)
+    return Ended(await sessions.end_sessions_of(session, user, by=actor, why="ended_by_administrator", reason=reason))
+
+
+def shown(signed: signing_in.SignedIn) -> SignedIn:
+    """What the new session's holder is told."""
+    blob = msgspec.json.decode(signed.blob, type=Blob)
+    return SignedIn(
+        token=signed.token.text,
+        session=SessionFacts(blob.session_id, blob.started_at, blob.expires_at, blob.device),
+        user=UserFacts(blob.user_id, blob.email, blob.name, blob.role, "active", blob.language),
+        account=AccountFacts(blob.account_id, blob.account_slug, blob.account_name, blob.account_kind),
+        ended=[EndedSession(session_id, reason) for session_id, reason in signed.ended],
+    )
+
+
+routes = [log_in, who_am_i, switch, sign_out, list_sessions, end_session, end_sessions_of_user]

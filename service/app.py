@@ -1,0 +1,86 @@
+"""Wiring and nothing else: settings in, application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from litestar import Litestar, Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Middleware
+
+from service import health
+from service.access_log import AccessLog
+from service.api import account, clients, passwords, sessions, users
+from service.authentication import Recognition, authentication
+from service.dependencies import dependencies
+from service.documentation import documentation_routes
+from service.doorbell import open_bell
+from service.errors import exception_handlers
+from service.front import Front
+from service.mailbox import mailbox_routes
+from tenants.house import House, open_house
+from tenants.settings import Settings
+
+VERSION = "0.1.0"
+LARGEST_BODY = 1_100_000  # bytes
+
+
+def create_app(settings: Settings, *, house: House | None = None, access_log: AccessLog | None = None) -> ASGIApp:
+    """The whole service. Opens a house of its own unless one is given (and then leaves it open at the end)."""
+    bell, close_bell = open_bell(settings) if house is None else (None, None)
+    ours = house or open_house(settings, bell=bell)
+    log = access_log or AccessLog()
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            log.flush()
+            if house is None:
+                await ours.close()
+            if close_bell is not None:
+                await close_bell()
+
+    return Front(build(ours, lifespan=lifespan), settings, log)
+
+
+def build(house: House, *, lifespan: object = None) -> Litestar:
+    """The routes, without the outermost layer."""
+    settings = house.settings
+    gate: Middleware = authentication(Recognition(house))
+    api = Router(
+        "/api/v1",
+        route_handlers=[*sessions.routes, *passwords.routes, *users.routes, *account.routes, *clients.routes],
+        middleware=[gate],
+        exception_handlers=exception_handlers(settings),
+    )
+    plain = Router(
+        "/",
+        route_handlers=[
+            health.live,
+            health.ready,
+            *documentation_routes(),
+            *(mailbox_routes(Path(settings.mailbox_dir)) if settings.mailbox_dir else []),
+        ],
+        middleware=[gate],
+    )
+    return Litestar(
+        route_handlers=[api, plain],
+        dependencies=dependencies(house),
+        exception_handlers=exception_handlers(settings),
+        lifespan=[lifespan] if lifespan else [],  # type: ignore[list-item]  # a context manager over the application
+        openapi_config=OpenAPIConfig(
+            title="Portillon",
+            version=VERSION,
+            description="The gate of business web applications: accounts, people, roles, and how many may work at the same time.",
+            components=Components(security_schemes={"session": SecurityScheme(type="http", scheme="bearer")}),
+            path="/api/v1/_",
+            render_plugins=[],
+            use_handler_docstrings=True,
+        ),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+        debug=False,
+    )

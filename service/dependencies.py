@@ -1,0 +1,70 @@
+"""What handlers ask for by name: the caller, the transaction they work in, and where the request came from."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from litestar import Request
+from litestar.di import NamedDependency, Provide
+from sqlalchemy.ext.asyncio import AsyncSession
+from ua_parser import parse
+
+from service.authentication import Caller as CallerOf
+from tenants.actors import Actor as ActorOf
+from tenants.actors import Origin as OriginOf
+from tenants.house import House as HouseOf
+
+_LONGEST_AGENT = 400
+
+Session = NamedDependency[AsyncSession]
+Actor = NamedDependency[ActorOf]
+Caller = NamedDependency[CallerOf]
+Origin = NamedDependency[OriginOf]
+House = NamedDependency[HouseOf]
+
+
+def origin_of(request: Request[Any, Any, Any]) -> OriginOf:
+    """Address, device and number of a request. The address is the proxy's word only where the proxy is trusted."""
+    return OriginOf(
+        ip=request.client.host if request.client else None,
+        device=device_of(request.headers.get("user-agent")),
+        request_id=request.scope["state"].get("request_id"),
+    )
+
+
+def device_of(user_agent: str | None) -> str | None:
+    """A short name such as `Firefox, Windows`, for people who look for the session that is not theirs."""
+    if not user_agent:
+        return None
+    found = parse(user_agent[:_LONGEST_AGENT])
+    parts = [part.family for part in (found.user_agent, found.os) if part is not None and part.family != "Other"]
+    return ", ".join(parts) or None
+
+
+async def _transaction(request: Request[Any, Any, Any], house: House, origin: Origin) -> AsyncGenerator[AsyncSession, None]:
+    # The only transaction of a request; it enters the caller's account and is committed before the answer leaves.
+    caller: CallerOf | None = request.scope["state"].get("caller")
+    async with house.database.transaction(caller.actor.account_id if caller else None, origin=origin) as session:
+        yield session
+
+
+def dependencies(house: HouseOf) -> dict[str, Provide]:
+    """All of them, for the application."""
+
+    def the_house() -> HouseOf:
+        return house
+
+    def the_caller(request: Request[Any, Any, Any]) -> CallerOf:
+        caller: CallerOf = request.scope["state"]["caller"]
+        return caller
+
+    def the_actor(request: Request[Any, Any, Any]) -> ActorOf:
+        caller: CallerOf = request.scope["state"]["caller"]
+        return caller.actor
+
+    return {
+        "house": Provide(the_house, sync_to_thread=False, use_cache=True),
+        "caller": Provide(the_caller, sync_to_thread=False),
+        "actor": Provide(the_actor, sync_to_thread=False),
+        "origin": Provide(origin_of, sync_to_thread=False),
+        "session": Provide(_transaction),
+    }

@@ -1,0 +1,29 @@
+"""ETags and `If-Match` (RFC 9110, 8.8.3 and 13.1.1)."""
+
+import hashlib
+
+import msgspec
+
+from tenants.errors import VersionConflict, VersionMissing
+
+
+def etag(card: msgspec.Struct) -> str:
+    """A strong ETag of an object's whole representation."""
+    return f'"{hashlib.sha256(msgspec.json.encode(card)).hexdigest()[:24]}"'
+
+
+def version_etag(version: int) -> str:
+    """The ETag of a row that counts its versions."""
+    return f'"v{version}"'
+
+
+def wanted_version(if_match: str | None) -> int | None:
+    """The version that the caller read; None for `*`. Raises VersionMissing without the header, VersionConflict for a foreign tag."""
+    if if_match is None:
+        raise VersionMissing
+    if if_match.strip() == "*":
+        return None
+    tag = if_match.strip().removeprefix("W/").strip('"')
+    if not tag.startswith("v") or not tag[1:].isdigit():
+        raise VersionConflict
+    return int(tag[1:])

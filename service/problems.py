@@ -1,0 +1,195 @@
+"""Codes below, words above: one table gives every refusal its status and its sentence, in French and English (RFC 9457)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tenants.errors import DomainError, Invalid
+from tenants.languages import translations
+
+LOCALE = Path(__file__).with_name("locale")
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(msgspec.Struct, omit_defaults=True):
+    """One value that breaks a rule. `facts` depend on the code, such as `min` of `too_short`."""
+
+    field: str
+    code: str
+    message: str
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """RFC 9457. The facts of the case follow as further members, by the code."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] = msgspec.field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Status, title and what to do next; `{names}` are facts."""
+
+    status: int
+    title: str
+    detail: str
+
+
+def _(text: str) -> str:
+    # Marks a text for the catalogue; it is translated when the reader is known.
+    return text
+
+
+TABLE: dict[str, Words] = {
+    "invalid": Words(422, _("Some values cannot be accepted"), _("Nothing was changed. Correct the fields listed and send it again.")),
+    "not_found": Words(404, _("Not found"), _("There is nothing here by that name. Check the address, or go back to the list.")),
+    "method_not_allowed": Words(405, _("Method not allowed"), _("This address exists, but not for that method. See the API's description.")),
+    "forbidden": Words(403, _("Not allowed"), _("Your role does not include this. Ask an administrator of your account for the right.")),
+    "beyond_own_rights": Words(
+        403,
+        _("More than your own rights"),
+        _("Nobody can give rights or departments they do not have, nor change someone who has more. Ask an administrator."),
+    ),
+    "not_signed_in": Words(401, _("Not signed in"), _("Sign in first; the session is missing or over.")),
+    "invalid_credentials": Words(
+        401, _("Wrong address or password"), _("Check both and try again, or ask for a new password with the link for forgotten ones.")
+    ),
+    "user_suspended": Words(403, _("Access suspended"), _("Your access to this account is suspended. Contact its administrator.")),
+    "account_unavailable": Words(
+        403, _("Account not available"), _("This account is suspended or its licence has ended. Contact its administrator.")
+    ),
+    "account_choice": Words(409, _("Choose an account"), _("You work in several accounts. Sign in again and name one of them.")),
+    "seats_full": Words(
+        409, _("All places are taken"), _("{in_use} of {seats} places are in use. Try again when a colleague leaves, or ask for more places.")
+    ),
+    "quota_reached": Words(
+        409, _("The licence's limit is reached"), _("The licence allows {limit}; {used} are in use. Free one, or ask your reseller for more.")
+    ),
+    "pool_exceeded": Words(
+        409, _("The pool of places is too small"), _("The pool has {pool} places, {given} are given already, {asked} are asked for.")
+    ),
+    "already_exists": Words(409, _("Already exists"), _("This exists already. Look for it in the list, or choose another name.")),
+    "last_administrator": Words(
+        409, _("The last administrator"), _("An account keeps at least one active administrator. Name another one first.")
+    ),
+    "not_in_state": Words(409, _("Not possible in this state"), _("Its present state ({state}) does not allow this.")),
+    "version_conflict": Words(412, _("Changed by somebody else"), _("Read it again, and send your change with its new version.")),
+    "version_required": Words(428, _("A version is required"), _("Send If-Match with the ETag that you read, or * to overwrite whatever is there.")),
+    "link_expired": Words(410, _("The link has expired"), _("Ask for a new one: an expired invitation can be renewed, a reset asked for again.")),
+    "link_used": Words(410, _("The link no longer works"), _("It was used, withdrawn, or replaced by a newer one. Use the link of the latest mail.")),
+    "link_invalid": Words(410, _("Not a valid link"), _("Copy the whole link from the mail, or ask for a new one.")),
+    "too_many_attempts": Words(429, _("Too many attempts"), _("Wait {retry_after} seconds, then try again or ask for a new password.")),
+    "unavailable": Words(503, _("Temporarily unavailable"), _("Nothing was changed. Try again in {retry_after} seconds.")),
+    "busy": Words(503, _("Very busy"), _("Many people are signing in. Try again in {retry_after} seconds.")),
+    "too_large": Words(413, _("Too large"), _("The request is larger than this address accepts. Send less.")),
+    "not_acceptable_media_type": Words(415, _("Not JSON"), _("Send the body as application/json.")),
+    "key_reused": Words(422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")),
+    "still_running": Words(409, _("Still running"), _("The first request with this Idempotency-Key is not finished. Try again in a moment.")),
+    "form_expired": Words(403, _("The form is no longer valid"), _("Nothing was changed. Load the page again and send the form once more.")),
+    "internal": Words(500, _("An error on our side"), _("Nothing was changed as far as we know. Report the request's number if it happens again.")),
+}
+
+#: What is wrong with one value.
+FIELD_WORDS: dict[str, str] = {
+    "required": _("is required"),
+    "unknown_field": _("is not a field of this request"),
+    "wrong_type": _("has the wrong type"),
+    "malformed": _("is not well-formed"),
+    "malformed_json": _("the body is not valid JSON"),
+    "look_alike": _("mixes alphabets that look alike"),
+    "too_short": _("is too short (at least {min})"),
+    "too_long": _("is too long (at most {max})"),
+    "out_of_range": _("is out of range ({min} to {max})"),
+    "control_characters": _("contains control or invisible characters"),
+    "unknown": _("is not known"),
+    "in_the_past": _("lies in the past"),
+    "before_start": _("ends before it starts"),
+    "guessable": _("is too easy to guess"),
+    "not_possible": _("is not possible here"),
+    "cursor": _("is not a cursor of this list"),
+    "needs_status": _("goes only with the status suspended"),
+}
+
+#: zxcvbn's advice, by its own names.
+ADVICE: dict[str, str] = {
+    "StraightRowsOfKeysAreEasyToGuess": _("Straight rows of keys are easy to guess."),
+    "ShortKeyboardPatternsAreEasyToGuess": _("Short keyboard patterns are easy to guess."),
+    "RepeatsLikeAaaAreEasyToGuess": _("Repeats like “aaa” are easy to guess."),
+    "RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess": _("Repeats like “abcabcabc” are only slightly harder to guess than “abc”."),
+    "ThisIsATop10Password": _("This is one of the ten most used passwords."),
+    "ThisIsATop100Password": _("This is one of the hundred most used passwords."),
+    "ThisIsACommonPassword": _("This is a very common password."),
+    "ThisIsSimilarToACommonlyUsedPassword": _("This is similar to a commonly used password."),
+    "SequencesLikeAbcAreEasyToGuess": _("Sequences like “abc” or “6543” are easy to guess."),
+    "RecentYearsAreEasyToGuess": _("Recent years are easy to guess."),
+    "AWordByItselfIsEasyToGuess": _("A word by itself is easy to guess."),
+    "DatesAreOftenEasyToGuess": _("Dates are often easy to guess."),
+    "NamesAndSurnamesByThemselvesAreEasyToGuess": _("Names by themselves are easy to guess."),
+    "CommonNamesAndSurnamesAreEasyToGuess": _("Common names are easy to guess."),
+    "UseAFewWordsAvoidCommonPhrases": _("Use a few words, and avoid common phrases."),
+    "NoNeedForSymbolsDigitsOrUppercaseLetters": _("Symbols, digits and capitals are not needed: length is."),
+    "AddAnotherWordOrTwo": _("Add another word or two; uncommon words are better."),
+    "CapitalizationDoesntHelpVeryMuch": _("Capital letters do not help much."),
+    "AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase": _("All capitals are almost as easy to guess as all small letters."),
+    "ReversedWordsArentMuchHarderToGuess": _("Reversed words are not much harder to guess."),
+    "PredictableSubstitutionsDontHelpVeryMuch": _("Predictable substitutions such as “@” for “a” do not help much."),
+    "UseALongerKeyboardPatternWithMoreTurns": _("Use a longer keyboard pattern with more turns."),
+    "AvoidRepeatedWordsAndCharacters": _("Avoid repeated words and characters."),
+    "AvoidSequences": _("Avoid sequences."),
+    "AvoidRecentYears": _("Avoid recent years."),
+    "AvoidYearsThatAreAssociatedWithYou": _("Avoid years that have to do with you."),
+    "AvoidDatesAndYearsThatAreAssociatedWithYou": _("Avoid dates and years that have to do with you."),
+    "Weak": _("Choose something longer and less usual."),
+}
+
+
+def say(language: str, text: str, **facts: Any) -> str:
+    """A text of this room in the reader's language, with its facts."""
+    translated = translations(LOCALE, language).gettext(text)
+    return re.sub(r"\{(\w+)\}", lambda found: str(facts.get(found[1], "")), translated)
+
+
+def field_error(language: str, error: Invalid) -> FieldError:
+    """A refusal of one value, in words."""
+    message = say(language, FIELD_WORDS.get(error.problem, FIELD_WORDS["not_possible"]), **error.facts)
+    facts = dict(error.facts)
+    if error.problem == "guessable":
+        named = [name for name in (facts.get("warning"), *facts.get("advice", ())) if name in ADVICE]
+        facts["advice"] = [say(language, ADVICE[name]) for name in dict.fromkeys(named)] or [say(language, ADVICE["Weak"])]
+        facts.pop("warning", None)
+    return FieldError(field=error.field, code=error.problem, message=message, facts=facts)
+
+
+def problem(
+    code: str, *, language: str, request_id: str, public_url: str, facts: dict[str, Any] | None = None, errors: list[FieldError] | None = None
+) -> dict[str, Any]:
+    """The document of a refusal, facts included."""
+    words, facts = TABLE[code], facts or {}
+    document: dict[str, Any] = {
+        "type": f"{public_url}/api/docs#problem-{code}",
+        "title": say(language, words.title),
+        "status": words.status,
+        "detail": say(language, words.detail, **facts),
+        "code": code,
+        "request_id": request_id,
+    }
+    if errors is not None:
+        document["errors"] = errors
+    return {**facts, **document}
+
+
+def of_domain_error(error: DomainError, *, language: str, request_id: str, public_url: str) -> dict[str, Any]:
+    """The document of a refusal by the domain."""
+    if isinstance(error, Invalid):
+        errors = [field_error(language, error)]
+        return problem("invalid", language=language, request_id=request_id, public_url=public_url, errors=errors)
+    return problem(error.code, language=language, request_id=request_id, public_url=public_url, facts=error.facts)

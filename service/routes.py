@@ -1,0 +1,79 @@
+"""How a route is declared: with the right that it needs. A route that names none is closed."""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any
+
+import litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+
+from service.problems import Problem
+
+Decorator = Callable[[Callable[..., Any]], HTTPRouteHandler]
+
+
+class Open(StrEnum):
+    """Deliberately not behind a right."""
+
+    TO_ANYONE = "to anyone"
+    TO_SIGNED_IN = "to whoever is signed in"
+
+
+def get(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
+    """A route that reads. `refuses` names the statuses of its own refusals, for OpenAPI."""
+    return litestar.get(path, **_declared(right, refuses, kwargs))
+
+
+def post(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
+    """A route that creates or does."""
+    return litestar.post(path, **_declared(right, refuses, kwargs))
+
+
+def put(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
+    """A route that replaces."""
+    return litestar.put(path, **_declared(right, refuses, kwargs))
+
+
+def patch(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
+    """A route that changes the fields given."""
+    return litestar.patch(path, **_declared(right, refuses, kwargs))
+
+
+def delete(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
+    """A route that ends something."""
+    return litestar.delete(path, **_declared(right, refuses, kwargs))
+
+
+def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any]) -> dict[str, Any]:
+    statuses = {422, 503, *refuses}
+    if right is not Open.TO_ANYONE:
+        statuses |= {401, 409}
+    if not isinstance(right, Open):
+        statuses.add(403)
+    responses = {
+        status: ResponseSpec(Problem, media_type="application/problem+json", generate_examples=False, description=_WORDS[status])
+        for status in sorted(statuses)
+    }
+    security = [] if right is Open.TO_ANYONE else [{"session": []}]
+    return {
+        "opt": {"right": right, **kwargs.pop("opt", {})},
+        "responses": {**responses, **kwargs.pop("responses", {})},
+        "security": security,
+        **kwargs,
+    }
+
+
+_WORDS = {
+    401: "Not signed in, or wrong credentials",
+    403: "The right is missing, or the person may not enter",
+    404: "No such thing here",
+    409: "The state of things forbids it: `seats_full`, `quota_reached` and others",
+    410: "The link is expired, used or not one of ours",
+    412: "Another version is current",
+    413: "The body is too large",
+    422: "A value breaks a rule; `errors` names each",
+    428: "`If-Match` is required",
+    429: "Too many attempts",
+    503: "A part is away or busy; come back after `Retry-After` seconds",
+}

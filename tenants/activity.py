@@ -1,0 +1,129 @@
+"""The append-only record of who did what: the vocabulary, and the one function that writes a line."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from tenants.actors import NOWHERE, Actor, Origin, Person
+from tenants.database import AccountOwned, Base, entered
+
+Result = Literal["done", "refused", "failed"]
+
+
+class Event(StrEnum):
+    """Everything that leaves a line. `family.verb`; a line's facts are named beside it."""
+
+    ACCOUNT_CREATED = "account.created"  # kind, plan
+    ACCOUNT_CHANGED = "account.changed"  # before, after
+    ACCOUNT_STATUS_CHANGED = "account.status_changed"  # before, after
+    LICENCE_CHANGED = "licence.changed"  # before, after, reason
+    USER_INVITED = "user.invited"  # role, departments
+    USER_CHANGED = "user.changed"  # before, after
+    USER_SUSPENDED = "user.suspended"  # until, reason
+    USER_STRUCK_OFF = "user.struck_off"
+    USER_ACTIVATED = "user.activated"
+    USER_DELETED = "user.deleted"
+    INVITATION_RESENT = "invitation.resent"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    INVITATION_RENEWAL_ASKED = "invitation.renewal_asked"
+    PASSWORD_RESET_ASKED = "password.reset_asked"
+    PASSWORD_CHANGED = "password.changed"  # how: reset, change
+    SIGNED_IN = "session.signed_in"
+    SIGN_IN_FAILED = "session.sign_in_failed"  # why: password, suspended, account, licence
+    SIGNED_OUT = "session.signed_out"
+    SESSION_ENDED = "session.ended"  # why
+    SEAT_REFUSED = "seat.refused"  # seats, in_use
+    MAIL_SENT = "mail.sent"  # letter
+    MAIL_REFUSED = "mail.refused"  # letter, reply
+
+
+class Activity(AccountOwned, Base):
+    """One line. The application role may insert and read, never change; names are frozen as they were."""
+
+    __tablename__ = "activity"
+    __table_args__ = (ForeignKeyConstraint(["account_id"], ["accounts.id"]),)
+
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    event: Mapped[str] = mapped_column()
+    result: Mapped[str] = mapped_column(default="done")
+    actor_kind: Mapped[str] = mapped_column(comment="user, person or system")
+    actor_user_id: Mapped[UUID | None] = mapped_column()
+    actor_identity_id: Mapped[UUID | None] = mapped_column()
+    actor_account_id: Mapped[UUID | None] = mapped_column(comment="where the actor works, when it is not here")
+    actor_name: Mapped[str | None] = mapped_column()
+    actor_email: Mapped[str | None] = mapped_column()
+    target_type: Mapped[str | None] = mapped_column()
+    target_id: Mapped[UUID | None] = mapped_column()
+    target_label: Mapped[str | None] = mapped_column()
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    ip: Mapped[str | None] = mapped_column()
+    device: Mapped[str | None] = mapped_column()
+    request_id: Mapped[str | None] = mapped_column()
+
+
+def record(
+    session: AsyncSession,
+    event: Event,
+    *,
+    by: Actor | Person | None,
+    on: tuple[str, UUID, str] | None = None,
+    result: Result = "done",
+    **facts: Any,
+) -> None:
+    """Write one line into the account entered; it becomes true with the transaction. Facts are JSON, and never a secret.
+
+    `by` None is the system itself; `on` is type, id and label of what was acted on.
+    """
+    session.add(Activity(**line(session, event, by=by, on=on, result=result, **facts)))
+
+
+def line(
+    session: AsyncSession,
+    event: Event,
+    *,
+    by: Actor | Person | None,
+    on: tuple[str, UUID, str] | None = None,
+    result: Result = "done",
+    **facts: Any,
+) -> dict[str, Any]:
+    """The same line as plain values, for the paths that insert without the ORM."""
+    account_id = entered(session)
+    origin: Origin = session.info.get("origin", NOWHERE)
+    target_type, target_id, target_label = on or (None, None, None)
+    return {
+        "account_id": account_id,
+        "id": uuid7(),
+        "event": event.value,
+        "result": result,
+        "actor_kind": "user" if isinstance(by, Actor) else "person" if by else "system",
+        "actor_user_id": by.user_id if by else None,
+        "actor_identity_id": by.identity_id if by else None,
+        "actor_account_id": by.account_id if isinstance(by, Actor) and by.account_id != account_id else None,
+        "actor_name": by.name if by else None,
+        "actor_email": by.email if by else None,
+        "target_type": target_type,
+        "target_id": target_id,
+        "target_label": target_label,
+        "facts": {name: _plain(value) for name, value in facts.items()},
+        "ip": origin.ip,
+        "device": origin.device,
+        "request_id": origin.request_id,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple | frozenset | set):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,235 @@
+"""The catalogue: sections, rights, built-in roles and plans, parsed from TOML and checked at start."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+AccountKind = Literal["operator", "reseller", "client"]
+ACCOUNT_KINDS: tuple[AccountKind, ...] = get_args(AccountKind)
+LANGUAGES = ("fr", "en")
+OPTIONS = ("custom_roles", "activity_documents", "api", "branding")
+ADMINISTRATOR = "administrator"
+
+#: Portillon's own routes name these; a catalogue that lacks one cannot be served.
+OWN_RIGHTS = frozenset({
+    "users.view", "users.manage", "roles.view", "roles.manage", "departments.view", "departments.manage",
+    "sessions.view", "sessions.end", "activity.view", "activity.export", "licence.view", "licence.manage",
+    "account.view", "account.manage", "integrations.view", "integrations.manage",
+    "clients.view", "clients.manage", "platform.view", "platform.manage",
+})  # fmt: skip
+
+
+class CatalogueError(Exception):
+    """The catalogue cannot be used; the text names the file, the entry and what is wrong."""
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    label: dict[str, str]
+    actions: list[str]
+    account_kinds: list[AccountKind] = msgspec.field(default_factory=lambda: list(ACCOUNT_KINDS))
+
+
+class _Role(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    label: dict[str, str]
+    help: dict[str, str]
+    rights: list[str]
+    except_: list[str] = msgspec.field(default_factory=list, name="except")
+    allowance: Literal["accountant_seats"] | None = None
+
+
+class _Plan(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    label: dict[str, str]
+    help: dict[str, str]
+    seats: int
+    options: list[str]
+    users: int | None = None
+    departments: int | None = None
+    accountant_seats: int = 0
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    actions: dict[str, dict[str, str]]
+    sections: list[_Section]
+    roles: list[_Role]
+    plans: list[_Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the vendor's application, or of Portillon's own administration."""
+
+    key: str
+    label: Mapping[str, str]
+    actions: tuple[str, ...]
+    account_kinds: tuple[AccountKind, ...]
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """`section.action` for each action."""
+        return tuple(f"{self.key}.{action}" for action in self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInRole:
+    """A named set of rights that no account can edit, only copy."""
+
+    key: str
+    label: Mapping[str, str]
+    help: Mapping[str, str]
+    rights: frozenset[str]
+    allowance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a licence starts from; `None` is no limit."""
+
+    key: str
+    label: Mapping[str, str]
+    help: Mapping[str, str]
+    users: int | None
+    departments: int | None
+    seats: int
+    accountant_seats: int
+    options: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All of it, immutable, shared by every process that reads the same file."""
+
+    actions: Mapping[str, Mapping[str, str]]
+    sections: tuple[Section, ...]
+    roles: Mapping[str, BuiltInRole]
+    plans: Mapping[str, Plan]
+    digest: str
+
+    @cached_property
+    def rights(self) -> tuple[str, ...]:
+        """Every right in the file's order; a right's position is its bit in a hot copy."""
+        return tuple(right for section in self.sections for right in section.rights)
+
+    def rights_of(self, kind: AccountKind) -> frozenset[str]:
+        """Every right that exists in an account of this kind."""
+        return frozenset(r for s in self.sections if kind in s.account_kinds for r in s.rights)
+
+    def role_rights(self, role: str, kind: AccountKind) -> frozenset[str]:
+        """Rights of a built-in role in an account of this kind; empty when the role does not exist."""
+        found = self.roles.get(role)
+        return found.rights & self.rights_of(kind) if found else frozenset()
+
+    def mask(self, rights: Iterable[str]) -> str:
+        """The rights as hexadecimal bits, for the hot copy of a session."""
+        bit = self._bits
+        return f"{sum(1 << bit[right] for right in rights):x}"
+
+    def unmask(self, mask: str) -> frozenset[str]:
+        """The inverse of `mask`."""
+        bits = int(mask, 16)
+        return frozenset(right for i, right in enumerate(self.rights) if bits >> i & 1)
+
+    @cached_property
+    def _bits(self) -> dict[str, int]:
+        return {right: i for i, right in enumerate(self.rights)}
+
+
+def load_catalogue(path: Path | None = None) -> Catalogue:
+    """Read and check the catalogue (the default one without a path); raises CatalogueError with a precise sentence."""
+    source = path or Path(__file__).with_name("catalogue.toml")
+    try:
+        content = source.read_bytes()
+        parsed = msgspec.convert(tomllib.loads(content.decode()), _File)
+    except OSError as error:
+        raise CatalogueError(f"{source}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise CatalogueError(f"{source}: {error}") from error
+    try:
+        return _checked(parsed, hashlib.sha256(content).hexdigest()[:12])
+    except ValueError as error:
+        raise CatalogueError(f"{source}: {error}") from error
+
+
+def _checked(file: _File, digest: str) -> Catalogue:
+    for name, labels in file.actions.items():
+        _both_languages(f"action {name!r}", labels)
+    _unique("section", [s.key for s in file.sections])
+    _unique("role", [r.key for r in file.roles])
+    _unique("plan", [p.key for p in file.plans])
+    sections = tuple(_section(s, file.actions) for s in file.sections)
+    every = frozenset(right for section in sections for right in section.rights)
+    if missing := OWN_RIGHTS - every:
+        raise ValueError(f"lacks rights that Portillon's own pages need: {', '.join(sorted(missing))}")
+    roles = {r.key: _role(r, every) for r in file.roles}
+    if roles.get(ADMINISTRATOR) is None or roles[ADMINISTRATOR].rights != every:
+        raise ValueError(f'needs a role {ADMINISTRATOR!r} with rights = ["*"]')
+    if not file.plans:
+        raise ValueError("has no plan: nothing could be sold")
+    plans = {p.key: _plan(p) for p in file.plans}
+    return Catalogue(actions=file.actions, sections=sections, roles=roles, plans=plans, digest=digest)
+
+
+def _section(section: _Section, actions: Mapping[str, Any]) -> Section:
+    where = f"section {section.key!r}"
+    _both_languages(where, section.label)
+    if not section.key.isidentifier() or not section.key.islower():
+        raise ValueError(f"{where}: a key is lower-case letters, digits and _")
+    _unique(f"{where}: action", section.actions)
+    for action in section.actions:
+        if action not in actions:
+            raise ValueError(f"{where}: action {action!r} is not declared under [actions]")
+    return Section(section.key, section.label, tuple(section.actions), tuple(section.account_kinds))
+
+
+def _role(role: _Role, every: frozenset[str]) -> BuiltInRole:
+    where = f"role {role.key!r}"
+    _both_languages(where, role.label)
+    _both_languages(f"{where}: help", role.help)
+    rights = _expanded(where, role.rights, every) - _expanded(f"{where}: except", role.except_, every)
+    return BuiltInRole(role.key, role.label, role.help, rights, role.allowance)
+
+
+def _expanded(where: str, patterns: list[str], every: frozenset[str]) -> frozenset[str]:
+    found: set[str] = set()
+    for pattern in patterns:
+        section, _, action = pattern.partition(".")
+        matches = every if pattern == "*" else {r for r in every if r == pattern or (action == "*" and r.startswith(f"{section}."))}
+        if not matches:
+            raise ValueError(f"{where}: {pattern!r} matches no right")
+        found |= matches
+    return frozenset(found)
+
+
+def _plan(plan: _Plan) -> Plan:
+    where = f"plan {plan.key!r}"
+    _both_languages(where, plan.label)
+    _both_languages(f"{where}: help", plan.help)
+    for name in ("users", "departments", "seats", "accountant_seats"):
+        value = getattr(plan, name)
+        if value is not None and value < (0 if name == "accountant_seats" else 1):
+            raise ValueError(f"{where}: {name} = {value} is too small")
+    if unknown := set(plan.options) - set(OPTIONS):
+        raise ValueError(f"{where}: unknown option {sorted(unknown)[0]!r}; known are {', '.join(OPTIONS)}")
+    return Plan(
+        plan.key, plan.label, plan.help, plan.users, plan.departments, plan.seats, plan.accountant_seats, frozenset(plan.options)
+    )
+
+
+def _both_languages(where: str, labels: Mapping[str, str]) -> None:
+    for language in LANGUAGES:
+        if not labels.get(language, "").strip():
+            raise ValueError(f"{where}: has no text in {language!r}")
+
+
+def _unique(what: str, keys: list[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{what} {key!r} appears twice")

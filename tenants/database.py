@@ -1,0 +1,153 @@
+"""The wall: every transaction enters one account, and PostgreSQL shows it nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, MetaData, Text, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, ORMExecuteState, Session, declared_attr, mapped_column, with_loader_criteria
+from uuid_utils.compat import uuid7
+
+from tenants.actors import NOWHERE, Origin
+from tenants.effects import Nobody, Outside, effects_of
+from tenants.errors import Unavailable
+
+# A statement that waits this long holds others up; the caller is told to come back.
+STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 3_000
+# What PostgreSQL says when it is going away or full: SQLSTATE classes 08, 53, 57, and the two timeouts.
+_AWAY = ("08", "53", "57", "55P03")
+
+
+class Base(DeclarativeBase):
+    """Every table."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True), str: Text()}  # noqa: RUF012 - read by SQLAlchemy, never changed
+
+
+class AccountOwned:
+    """A table behind the wall. The account comes first in every key; ids are UUIDv7, made here, never reused."""
+
+    __abstract__ = True
+
+    @declared_attr
+    def account_id(cls) -> Mapped[UUID]:  # noqa: N805 - a declared attribute is called with the class
+        """The account that the row belongs to."""
+        return mapped_column(primary_key=True)
+
+    @declared_attr
+    def id(cls) -> Mapped[UUID]:  # noqa: N805 - a declared attribute is called with the class
+        """The row, inside its account."""
+        return mapped_column(primary_key=True, default=uuid7)
+
+
+class Database:
+    """Connections as the application role. Nobody else commits."""
+
+    def __init__(self, url: str, *, outside: Outside | None = None, pool_size: int = 10, names_account: bool = True) -> None:
+        """Open lazily. `names_account=False` leaves the wall to PostgreSQL alone; the tests prove each layer with it."""
+        self.outside: Outside = outside or Nobody()
+        self.engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "lock_timeout": str(LOCK_TIMEOUT_MS), "jit": "off"},
+            },
+        )
+        walled = type("WalledSession", (Session,), {})
+        if names_account:
+            event.listen(walled, "do_orm_execute", _name_the_account)
+        self._sessions = async_sessionmaker(self.engine, sync_session_class=walled, expire_on_commit=False, autoflush=False)
+
+    @asynccontextmanager
+    async def transaction(self, account_id: UUID | None = None, *, origin: Origin = NOWHERE) -> AsyncIterator[AsyncSession]:
+        """Enter the account (or none), commit at the end, roll back on any error.
+
+        `origin` is written into every activity line. What the transaction owes the world is announced before the commit and settled after it.
+        Raises Unavailable when PostgreSQL is away.
+        """
+        try:
+            async with self._sessions() as session:
+                effects = effects_of(session)
+                session.info["origin"] = origin
+                announced: object = None
+                try:
+                    if account_id is not None:
+                        await enter(session, account_id)
+                    yield session
+                    await session.flush()
+                    if effects.accounts:
+                        announced = await self.outside.announce(effects)
+                    await session.commit()
+                except BaseException:
+                    await session.rollback()
+                    if announced is not None:
+                        await self.outside.withdraw(effects, announced)
+                    raise
+            if effects.accounts or effects.mail_owed:
+                await self.outside.settle(effects, announced)
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            if is_away(error):
+                raise Unavailable from error
+            raise
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+async def enter(session: AsyncSession, account_id: UUID | None) -> None:
+    """Step into an account for the rest of the transaction; None steps out of all of them."""
+    session.info["account_id"] = account_id
+    await session.execute(text("SELECT set_config('app.account_id', :account, true)"), {"account": str(account_id or "")})
+
+
+def entered(session: AsyncSession) -> UUID:
+    """The account that the transaction is in."""
+    account_id: UUID | None = session.info.get("account_id")
+    if account_id is None:
+        raise RuntimeError("no account entered")
+    return account_id
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the error means that PostgreSQL cannot serve now, and not that the statement was wrong."""
+    if isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError):
+        return True
+    state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return (isinstance(error, DBAPIError) and error.connection_invalidated) or (isinstance(state, str) and state.startswith(_AWAY))
+
+
+def violated(error: DBAPIError) -> str | None:
+    """Name of the constraint that an IntegrityError is about."""
+    cause = getattr(error.orig, "__cause__", None)
+    return getattr(cause, "constraint_name", None)
+
+
+def _name_the_account(state: ORMExecuteState) -> None:
+    # The second layer: every query on an account's table also names the account that was entered.
+    session: Session = state.session
+    if state.is_column_load or state.is_relationship_load or state.execution_options.get("across_accounts"):
+        return
+    account_id = session.info.get("account_id")
+    state.statement = state.statement.options(
+        with_loader_criteria(AccountOwned, lambda cls: cls.account_id == account_id, include_aliases=True)
+    )

@@ -1,0 +1,189 @@
+"""Every way the domain says no: a code and the facts, never a sentence, never a status.
+
+    DomainError
+    ├── Invalid              a value breaks a rule                       field, problem
+    ├── NotFound             no such thing in the account entered
+    ├── Forbidden            the caller lacks a right
+    │   └── BeyondOwnRights  nobody gives more than they have
+    ├── NotSignedIn          no live session behind the token
+    ├── InvalidCredentials   unknown address, wrong password, struck off: one answer
+    ├── UserSuspended        said only after the right password
+    ├── AccountUnavailable   the account is suspended, or its licence has ended
+    ├── AccountChoice        this person works in several accounts
+    ├── SeatsFull            the pool is full; holders and choices
+    ├── QuotaReached         users or departments of the licence
+    ├── PoolExceeded         seats a reseller may give
+    ├── AlreadyExists
+    ├── LastAdministrator
+    ├── NotInState           the thing is not in a state that allows this
+    ├── VersionConflict      somebody changed it first
+    ├── LinkExpired · LinkUsed · LinkInvalid
+    ├── TooManyAttempts      guesses are throttled                        retry_after
+    └── Unavailable          a store is away, or the hash queue is full  retry_after
+        └── Busy
+"""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A refusal. `facts` are public: they go into the answer as they are."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, **facts: Any) -> None:
+        """Keep the facts of the case."""
+        super().__init__(self.code)
+        self.facts: dict[str, Any] = facts
+
+
+class Invalid(DomainError):
+    """A value that breaks a rule of the domain; `problem` is a code of its own, such as `too_short`."""
+
+    code = "invalid"
+
+    def __init__(self, field: str, problem: str, **facts: Any) -> None:
+        """Name the field as the caller named it."""
+        super().__init__(**facts)
+        self.field = field
+        self.problem = problem
+
+
+class NotFound(DomainError):
+    """Never existed, or belongs to somebody else: the answer does not tell which."""
+
+    code = "not_found"
+
+
+class Forbidden(DomainError):
+    """Signed in, but without the right."""
+
+    code = "forbidden"
+
+
+class BeyondOwnRights(Forbidden):
+    """Giving more than one has, or changing someone who has more."""
+
+    code = "beyond_own_rights"
+
+
+class NotSignedIn(DomainError):
+    """No live session. `ended` says why and when, to whoever holds the token."""
+
+    code = "not_signed_in"
+
+
+class InvalidCredentials(DomainError):
+    """One answer for everything that must not be told apart."""
+
+    code = "invalid_credentials"
+
+
+class UserSuspended(DomainError):
+    """Facts: until (or None), contact."""
+
+    code = "user_suspended"
+
+
+class AccountUnavailable(DomainError):
+    """The account itself is suspended, or its licence is over. Facts: why, contact."""
+
+    code = "account_unavailable"
+
+
+class AccountChoice(DomainError):
+    """Facts: accounts, each with slug, name and status."""
+
+    code = "account_choice"
+
+
+class SeatsFull(DomainError):
+    """Facts: seats, in_use, holders, choices, ticket."""
+
+    code = "seats_full"
+
+
+class QuotaReached(DomainError):
+    """Facts: what (`users`, `departments`), limit, used."""
+
+    code = "quota_reached"
+
+
+class PoolExceeded(DomainError):
+    """Facts: pool, given, asked (seats)."""
+
+    code = "pool_exceeded"
+
+
+class AlreadyExists(DomainError):
+    """Facts: what."""
+
+    code = "already_exists"
+
+
+class LastAdministrator(DomainError):
+    """The change would leave the account without an active administrator."""
+
+    code = "last_administrator"
+
+
+class NotInState(DomainError):
+    """Facts: state, the one it is in."""
+
+    code = "not_in_state"
+
+
+class VersionConflict(DomainError):
+    """`If-Match` named another version."""
+
+    code = "version_conflict"
+
+
+class VersionMissing(DomainError):
+    """The change requires `If-Match`."""
+
+    code = "version_required"
+
+
+class LinkExpired(DomainError):
+    """The link was good once and its time is over."""
+
+    code = "link_expired"
+
+
+class LinkUsed(DomainError):
+    """The link was used, withdrawn or replaced by a newer one."""
+
+    code = "link_used"
+
+
+class LinkInvalid(DomainError):
+    """Not a link of ours."""
+
+    code = "link_invalid"
+
+
+class TooManyAttempts(DomainError):
+    """Guesses are throttled; `retry_after` in seconds."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, *, retry_after: int) -> None:
+        """Keep the seconds for the header."""
+        super().__init__(retry_after=retry_after)
+
+
+class Unavailable(DomainError):
+    """PostgreSQL, Redis or another part is away; nothing was half done."""
+
+    code = "unavailable"
+
+    def __init__(self, *, retry_after: int = 5) -> None:
+        """Keep the seconds for the header."""
+        super().__init__(retry_after=retry_after)
+
+
+class Busy(Unavailable):
+    """Too many password hashes wait already."""
+
+    code = "busy"

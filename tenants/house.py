@@ -1,0 +1,120 @@
+"""What one process holds open: built once from the settings, passed to whoever needs it, closed once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from uuid_utils.compat import uuid7
+
+from tenants.attempts import Attempts
+from tenants.catalogue import Catalogue, load_catalogue
+from tenants.database import Database
+from tenants.effects import Effects
+from tenants.errors import DomainError
+from tenants.passwords import Hasher
+from tenants.seats import Seats
+from tenants.sessions import REMEMBER_SECONDS, Door, Tokens
+from tenants.settings import Settings
+from tenants.signing_in import Keys
+from tenants.tokens import Signer
+from tenants.valkey import Valkey
+
+log = logging.getLogger("portillon")
+
+Bell = Callable[[], Awaitable[None]]
+
+
+class HotState:
+    """Redis and the queue around a commit: marks before it, epochs and ended sessions after it, the bell last."""
+
+    def __init__(self, seats: Seats, bell: Bell | None) -> None:
+        """`bell` tells the worker that mail is owed; without one its sweep finds it."""
+        self._seats = seats
+        self._bell = bell
+
+    async def announce(self, effects: Effects) -> object:
+        """Mark every account that changes. Raises Unavailable while Redis is away."""
+        change = uuid7().hex
+        for account_id in effects.accounts:
+            await self._seats.announce(account_id, change)
+        return change
+
+    async def settle(self, effects: Effects, announced: object) -> None:
+        """Make the change work everywhere before the answer is sent. A mark that stays behind does it a few seconds later."""
+        try:
+            for ended in effects.ended:
+                await self._seats.end(
+                    ended.account_id, user_id=ended.user_id, session_id=ended.session_id, why=ended.reason, remember=REMEMBER_SECONDS
+                )
+            for account_id in effects.accounts:
+                await self._seats.settle(account_id, str(announced), raised=account_id in effects.raised)
+        except DomainError:
+            log.warning("settled late: Redis went away after a commit")
+        if effects.mail_owed and self._bell is not None:
+            try:
+                await self._bell()
+            except Exception:  # noqa: BLE001 - whatever rings, a lost bell must not fail a committed request; the sweep finds the mail
+                log.warning("bell lost: the sweep will find the mail")
+
+    async def withdraw(self, effects: Effects, announced: object) -> None:
+        """Take the marks back after a rollback."""
+        with suppress(DomainError):
+            for account_id in effects.accounts:
+                await self._seats.settle(account_id, str(announced), raised=False)
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that is open."""
+
+    settings: Settings
+    catalogue: Catalogue
+    signer: Signer
+    valkey: Valkey
+    seats: Seats
+    database: Database
+    tokens: Tokens
+    door: Door
+    hasher: Hasher
+    attempts: Attempts
+
+    @property
+    def keys(self) -> Keys:
+        """What a sign-in needs."""
+        return Keys(self.door, self.hasher, self.attempts, self.signer, self.settings.session_hours)
+
+    async def close(self) -> None:
+        """Close every connection; each of them, even if one fails."""
+        self.hasher.close()
+        await asyncio.gather(self.valkey.close(), self.attempts.close(), self.database.close(), return_exceptions=True)
+
+
+def open_house(settings: Settings, *, bell: Bell | None = None, names_account: bool = True) -> House:
+    """Build a process's house. Nothing connects yet; raises CatalogueError for a catalogue that cannot be served."""
+    catalogue = load_catalogue(settings.catalogue)
+    signer = Signer(settings.secret_key.get_secret_value())
+    valkey = Valkey(settings.redis_url.get_secret_value())
+    seats = Seats(valkey)
+    database = Database(
+        settings.database_url.get_secret_value(),
+        outside=HotState(seats, bell),
+        pool_size=settings.database_pool,
+        names_account=names_account,
+    )
+    tokens = Tokens(signer)
+    return House(
+        settings=settings,
+        catalogue=catalogue,
+        signer=signer,
+        valkey=valkey,
+        seats=seats,
+        database=database,
+        tokens=tokens,
+        door=Door(database=database, seats=seats, catalogue=catalogue, tokens=tokens),
+        hasher=Hasher(settings),
+        attempts=Attempts(settings, signer, valkey),
+    )
+
+

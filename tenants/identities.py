@@ -1,0 +1,96 @@
+"""Identities: a person's login, one per e-mail address for the whole installation, in as many accounts as invite them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from tenants.database import Base
+from tenants.errors import Invalid
+
+LONGEST_EMAIL = 254
+
+
+class Identity(Base):
+    """Nothing that one account's administrator does changes it as other accounts see it."""
+
+    __tablename__ = "identities"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    email: Mapped[str] = mapped_column(comment="as first given, for display and for the envelope")
+    email_key: Mapped[str] = mapped_column(unique=True, comment="normal form")
+    password_hash: Mapped[str | None] = mapped_column()
+    credentials_version: Mapped[int] = mapped_column(default=1, server_default="1", comment="raised by every new password")
+    language: Mapped[str] = mapped_column(default="fr", server_default="fr")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def normal_email(email: str) -> tuple[str, str]:
+    """The address as it is shown, and the key under which it is one identity.
+
+    Raises Invalid for anything that is not exactly one address (RFC 5321, RFC 6531), for control characters and for
+    mixed-script look-alikes in the local part.
+    """
+    try:
+        found = validate_email(email, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise Invalid("email", "malformed") from error
+    if len(found.normalized) > LONGEST_EMAIL:
+        raise Invalid("email", "too_long", max=LONGEST_EMAIL)
+    if not found.normalized.isascii() and _mixes_scripts(found.normalized):
+        raise Invalid("email", "look_alike")
+    return found.normalized, found.normalized.casefold()
+
+
+async def find_identity(session: AsyncSession, email_key: str) -> Identity | None:
+    """The identity of an address in normal form."""
+    return await session.scalar(select(Identity).where(Identity.email_key == email_key))
+
+
+async def ensure_identity(session: AsyncSession, *, email: str, language: str) -> Identity:
+    """The identity of the address, made if it is new. The language is a new one's only."""
+    shown, key = normal_email(email)
+    await session.execute(
+        insert(Identity).values(id=uuid7(), email=shown, email_key=key, language=language).on_conflict_do_nothing(index_elements=["email_key"])
+    )
+    return (await session.execute(select(Identity).where(Identity.email_key == key))).scalar_one()
+
+
+async def lock_identity(session: AsyncSession, identity_id: UUID) -> Identity:
+    """The identity, locked until the transaction ends: passwords change one at a time."""
+    return (
+        await session.execute(
+            select(Identity).where(Identity.id == identity_id).with_for_update().execution_options(populate_existing=True)
+        )
+    ).scalar_one()
+
+
+def set_password_hash(identity: Identity, password_hash: str) -> None:
+    """A new password: everything that was derived from the old one stops working."""
+    identity.password_hash = password_hash
+    identity.credentials_version += 1
+
+
+def _mixes_scripts(address: str) -> bool:
+    # Latin with Cyrillic or Greek inside one label reads as another address.
+    for label in address.replace("@", ".").split("."):
+        scripts = {script for char in label if (script := _script(char))}
+        if len(scripts) > 1:
+            return True
+    return False
+
+
+def _script(char: str) -> str | None:
+    if char.isascii():
+        return "latin" if char.isalpha() else None
+    point = ord(char)
+    if 0x0370 <= point <= 0x03FF or 0x1F00 <= point <= 0x1FFF:
+        return "greek"
+    if 0x0400 <= point <= 0x052F:
+        return "cyrillic"
+    return "latin" if 0x00C0 <= point <= 0x024F else None

@@ -1,0 +1,195 @@
+"""Mail that is owed: written in the transaction that makes it true, claimed and settled by the worker."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, and_, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from tenants.activity import Event, record
+from tenants.database import AccountOwned, Base, enter, entered
+from tenants.effects import effects_of
+
+MailState = Literal["owed", "sent", "refused", "cancelled"]
+MOST_ATTEMPTS = 12
+
+#: The bell between a commit and the worker: one job without arguments; a ring while one is queued is the same ring.
+BELL_QUEUE = "portillon:bell"
+BELL_JOB = "deliver"
+BELL_JOB_ID = "portillon:deliver"
+
+
+class Letter(StrEnum):
+    """Every mail that Portillon writes, and what its `about` is the id of."""
+
+    INVITATION = "invitation"  # the invitation
+    INVITATION_RENEWAL = "invitation_renewal"  # the expired invitation; to an administrator
+    PASSWORD_RESET = "password_reset"  # the password reset
+    PASSWORD_CHANGED = "password_changed"  # nothing
+    SEATS_CHANGED = "seats_changed"  # the change of the licence
+
+
+class OwedMail(AccountOwned, Base):
+    """One mail to one user of the account. Holds ids only: address, words and links are made when it is sent."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.id"]),
+        CheckConstraint("state IN ('owed', 'sent', 'refused', 'cancelled')", name="state"),
+        Index("ix_outbox_owed", "next_try_at", postgresql_where=text("state = 'owed'")),
+        Index("ix_outbox_about", "account_id", "about"),
+    )
+
+    letter: Mapped[str] = mapped_column()
+    user_id: Mapped[UUID] = mapped_column(comment="to whom")
+    about: Mapped[UUID | None] = mapped_column()
+    state: Mapped[MailState] = mapped_column(Text, default="owed", server_default="owed")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_try_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    leased_until: Mapped[datetime | None] = mapped_column()
+    fence: Mapped[int] = mapped_column(default=0, server_default="0", comment="raised by every lease; an older holder cannot settle")
+    last_reply: Mapped[str | None] = mapped_column(comment="of the mail server")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None] = mapped_column()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A mail in a worker's hand, until another lease raises its fence."""
+
+    account_id: UUID
+    id: UUID
+    fence: int
+    letter: str
+    user_id: UUID
+    about: UUID | None
+    attempts: int
+
+
+def post(session: AsyncSession, letter: Letter, *, to: UUID, about: UUID | None = None) -> None:
+    """Owe a mail to a user of the account entered; the bell rings after the commit."""
+    session.add(OwedMail(account_id=entered(session), id=uuid7(), letter=letter.value, user_id=to, about=about))
+    effects_of(session).mail_owed = True
+
+
+async def cancel(session: AsyncSession, *, about: UUID) -> None:
+    """What is still owed about this is no longer: a newer link replaced it, or it was withdrawn."""
+    await session.execute(
+        update(OwedMail)
+        .where(OwedMail.account_id == entered(session), OwedMail.about == about, OwedMail.state == "owed")
+        .values(state="cancelled", settled_at=func.now(), fence=OwedMail.fence + 1)
+    )
+
+
+async def latest_about(session: AsyncSession, about: list[UUID], *, letter: Letter) -> dict[UUID, OwedMail]:
+    """The newest such letter about each of these, in the account entered."""
+    rows = await session.scalars(
+        select(OwedMail)
+        .where(OwedMail.account_id == entered(session), OwedMail.about.in_(about), OwedMail.letter == letter.value)
+        .distinct(OwedMail.about)
+        .order_by(OwedMail.about, OwedMail.id.desc())
+    )
+    return {row.about: row for row in rows if row.about is not None}
+
+
+async def step_into_sorting_room(session: AsyncSession) -> None:
+    """For the rest of the transaction the outbox of every account is visible, and nothing else is: only the worker comes here."""
+    await enter(session, None)
+    await session.execute(text("SELECT set_config('app.sorting_room', 'on', true)"))
+
+
+async def claim(session: AsyncSession, *, limit: int, lease_seconds: int) -> list[Lease]:
+    """Lease up to `limit` mails that are due, oldest first, across all accounts; each lease raises the fence and counts an attempt.
+
+    A lease that ran out is due again: its holder was killed, and whatever it still does, its fence is too old to settle.
+    Call inside the sorting room.
+    """
+    due = (
+        select(OwedMail.account_id, OwedMail.id)
+        .where(
+            OwedMail.state == "owed",
+            OwedMail.next_try_at <= func.now(),
+            or_(OwedMail.leased_until.is_(None), OwedMail.leased_until <= func.now()),
+        )
+        .order_by(OwedMail.next_try_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = await session.execute(
+        update(OwedMail)
+        .where(and_(OwedMail.account_id == due.c.account_id, OwedMail.id == due.c.id))
+        .values(
+            leased_until=func.now() + timedelta(seconds=lease_seconds), fence=OwedMail.fence + 1, attempts=OwedMail.attempts + 1
+        )
+        .returning(
+            OwedMail.account_id, OwedMail.id, OwedMail.fence, OwedMail.letter, OwedMail.user_id, OwedMail.about, OwedMail.attempts
+        )
+        .execution_options(across_accounts=True, synchronize_session=False)
+    )
+    return [Lease(r.account_id, r.id, r.fence, r.letter, r.user_id, r.about, r.attempts) for r in rows]
+
+
+async def settle_sent(session: AsyncSession, lease: Lease, *, reply: str) -> bool:
+    """The server took it. False when the lease was lost meanwhile: another holder decides then."""
+    if not await _settle(session, lease, state="sent", reply=reply):
+        return False
+    record(session, Event.MAIL_SENT, by=None, on=("user", lease.user_id, ""), letter=lease.letter)
+    return True
+
+
+async def settle_refused(session: AsyncSession, lease: Lease, *, reply: str) -> bool:
+    """The server refused it for good, or it can never be written: not tried again, and shown."""
+    if not await _settle(session, lease, state="refused", reply=reply):
+        return False
+    record(
+        session, Event.MAIL_REFUSED, by=None, on=("user", lease.user_id, ""), result="failed", letter=lease.letter, reply=reply[:300]
+    )
+    return True
+
+
+async def settle_cancelled(session: AsyncSession, lease: Lease) -> bool:
+    """What it was about is no longer true: nothing to send."""
+    return await _settle(session, lease, state="cancelled", reply=None)
+
+
+async def settle_later(session: AsyncSession, lease: Lease, *, reply: str, retry_in: timedelta) -> bool:
+    """Not now: the server was away or asked to come back."""
+    if lease.attempts >= MOST_ATTEMPTS:
+        return await settle_refused(session, lease, reply=reply)
+    done = await session.execute(
+        _held(lease).values(leased_until=None, next_try_at=func.now() + retry_in, last_reply=reply[:500])
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+
+
+async def oldest_owed_seconds(session: AsyncSession) -> float:
+    """Age of the oldest mail that is due and not in hand; 0 when nothing waits. Call inside the sorting room."""
+    age = await session.scalar(
+        select(func.extract("epoch", func.now() - func.min(OwedMail.next_try_at)))
+        .where(OwedMail.state == "owed", OwedMail.next_try_at <= func.now())
+        .execution_options(across_accounts=True)
+    )
+    return float(age or 0)
+
+
+async def _settle(session: AsyncSession, lease: Lease, *, state: MailState, reply: str | None) -> bool:
+    done = await session.execute(
+        _held(lease).values(state=state, leased_until=None, settled_at=func.now(), last_reply=reply and reply[:500])
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+
+
+def _held(lease: Lease):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the type of an UPDATE under construction is private
+    return (
+        update(OwedMail)
+        .where(
+            OwedMail.account_id == lease.account_id, OwedMail.id == lease.id, OwedMail.fence == lease.fence, OwedMail.state == "owed"
+        )
+        .execution_options(synchronize_session=False)
+    )

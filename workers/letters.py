@@ -1,0 +1,167 @@
+"""One function per letter: what it says, to whom, in which language; None once its reason is no longer true."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tenants.accounts import Account, get_account
+from tenants.identities import Identity
+from tenants.invitations import Invitation
+from tenants.licences import LicenceChange
+from tenants.outbox import Lease, Letter, OwedMail
+from tenants.password_resets import PasswordReset
+from tenants.tokens import Purpose, Signer
+from tenants.users import User, standing
+from workers.stationery import Reader, Stationery, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What letters are written with."""
+
+    stationery: Stationery
+    signer: Signer
+
+
+Writer = Callable[[AsyncSession, Desk, Lease], Awaitable[EmailMessage | None]]
+
+
+async def write_letter(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """The mail that is owed, written in its account, which the session has entered. Raises whatever keeps it from being written."""
+    return await _WRITERS[Letter(lease.letter)](session, desk, lease)
+
+
+async def invitation(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """Who invites to what, the link that works once, and until when."""
+    invited, user, account = await _invited(session, lease)
+    open_until = invited.expires_at
+    if user.status != "invited" or account.status != "active" or _over(invited) or open_until <= await _now(session):
+        return None
+    reader = Reader(user.name, user.email, invited.language, account.time_zone)
+    token = desk.signer.link(Purpose.INVITATION, account_id=account.id, row_id=invited.id, nonce=invited.nonce)
+    return desk.stationery.write(
+        Letter.INVITATION,
+        reader,
+        mail=(lease.account_id, lease.id),
+        link=f"{desk.stationery.public_url}/invitation?token={token}",
+        account=account.name,
+        invited_by="" if invited.invited_by == account.name else invited.invited_by,
+        message=invited.message or "",
+        until=moment(open_until, reader),
+    )
+
+
+async def invitation_renewal(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """To an administrator: somebody tried a link that had expired, and would like another."""
+    invited, invitee, account = await _invited(session, lease)
+    administrator = await _active(session, lease)
+    if administrator is None or invitee.status != "invited" or _over(invited) or invited.expires_at > await _now(session):
+        return None
+    reader = await _reader(session, administrator, account)
+    return desk.stationery.write(
+        Letter.INVITATION_RENEWAL,
+        reader,
+        mail=(lease.account_id, lease.id),
+        account=account.name,
+        invitee=invitee.label,
+        invitee_email=invitee.email,
+        expired=moment(invited.expires_at, reader),
+    )
+
+
+async def password_reset(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """The link that sets a new password, once, for an hour."""
+    reset = await session.get_one(PasswordReset, lease.about)
+    user = await _user(session, lease)
+    replaced = await session.scalar(
+        select(PasswordReset.id).where(PasswordReset.identity_id == reset.identity_id, PasswordReset.id > reset.id).limit(1)
+    )
+    if user.status not in {"active", "suspended"} or replaced or reset.used_at or reset.expires_at <= await _now(session):
+        return None
+    reader = await _reader(session, user, await get_account(session, lease.account_id))
+    token = desk.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=reset.id, nonce=reset.nonce)
+    return desk.stationery.write(
+        Letter.PASSWORD_RESET,
+        reader,
+        mail=(lease.account_id, lease.id),
+        link=f"{desk.stationery.public_url}/reset?token={token}",
+        until=moment(reset.expires_at, reader),
+    )
+
+
+async def password_changed(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """The password is another one now; what to do if it was somebody else."""
+    user = await _user(session, lease)
+    if user.status not in {"active", "suspended"}:
+        return None
+    reader = await _reader(session, user, await get_account(session, lease.account_id))
+    owed = await session.get_one(OwedMail, (lease.account_id, lease.id))
+    return desk.stationery.write(
+        Letter.PASSWORD_CHANGED,
+        reader,
+        mail=(lease.account_id, lease.id),
+        link=f"{desk.stationery.public_url}/forgot",
+        when=moment(owed.created_at, reader),
+    )
+
+
+async def seats_changed(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """To an administrator: how many places there were, how many there are, by whom and why."""
+    change = await session.get_one(LicenceChange, (lease.account_id, lease.about))
+    administrator = await _active(session, lease)
+    if administrator is None:
+        return None
+    account = await get_account(session, lease.account_id)
+    reader = await _reader(session, administrator, account)
+    return desk.stationery.write(
+        Letter.SEATS_CHANGED,
+        reader,
+        mail=(lease.account_id, lease.id),
+        account=account.name,
+        before=(change.before or {})["seats"],
+        after=change.after["seats"],
+        by=change.by_name,
+        reason=change.reason or "",
+        when=moment(change.at, reader),
+    )
+
+
+_WRITERS: dict[Letter, Writer] = {
+    Letter.INVITATION: invitation,
+    Letter.INVITATION_RENEWAL: invitation_renewal,
+    Letter.PASSWORD_RESET: password_reset,
+    Letter.PASSWORD_CHANGED: password_changed,
+    Letter.SEATS_CHANGED: seats_changed,
+}
+
+
+async def _invited(session: AsyncSession, lease: Lease) -> tuple[Invitation, User, Account]:
+    invited = await session.get_one(Invitation, (lease.account_id, lease.about))
+    user = await session.get_one(User, (lease.account_id, invited.user_id))
+    return invited, user, await get_account(session, lease.account_id)
+
+
+def _over(invited: Invitation) -> bool:
+    return invited.accepted_at is not None or invited.withdrawn_at is not None
+
+
+async def _user(session: AsyncSession, lease: Lease) -> User:
+    return await session.get_one(User, (lease.account_id, lease.user_id))
+
+
+async def _active(session: AsyncSession, lease: Lease) -> User | None:
+    user = await _user(session, lease)
+    return user if standing(user) == "active" else None
+
+
+async def _reader(session: AsyncSession, user: User, account: Account) -> Reader:
+    identity = await session.get_one(Identity, user.identity_id)
+    return Reader(user.name, user.email, identity.language, account.time_zone)
+
+
+async def _now(session: AsyncSession) -> datetime:
+    return (await session.execute(select(func.now()))).scalar_one()

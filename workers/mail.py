@@ -1,0 +1,194 @@
+"""Empties the outbox: leases mails, writes each in its account, hands it over with no connection or lock held, and settles it."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+from sqlalchemy.exc import DBAPIError
+
+from tenants import outbox
+from tenants.errors import Unavailable
+from tenants.house import House
+from tenants.outbox import Lease
+from workers.letters import Desk, write_letter
+from workers.smtp import Line, Outcome, PostOffice
+from workers.stationery import Stationery, recipient_of
+
+log = logging.getLogger("portillon.mail")
+
+LANES = 4
+_CLAIMED_AT_ONCE = 4 * LANES
+# Seconds until the next try, by the number of tries so far; the last one for all that follow.
+_BACK_OFF = (30, 60, 120, 300, 600, 1200, 2400, 3600)
+# A mail is handed over within this part of its lease, so that it is settled before the lease is another's.
+_USABLE = 0.8
+_SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A leased mail and the moment, on this process's clock, after which it may not be begun."""
+
+    lease: Lease
+    until: float
+
+    @property
+    def seconds_left(self) -> float:
+        """What remains of the lease, with room to settle."""
+        return self.until - monotonic()
+
+
+class MailRoom:
+    """Several lanes, each with its own line to the mail server, empty the outbox together: one slow recipient holds up one lane."""
+
+    def __init__(self, house: House, post_office: PostOffice, *, lanes: int = LANES) -> None:
+        """Nothing starts yet. Raises for a template that does not compile."""
+        self._house = house
+        self._desk = Desk(Stationery(house.settings), house.signer)
+        self._post_office = post_office
+        self._lanes: list[asyncio.Task[None] | None] = [None] * lanes
+        self._claimed: deque[InHand] = deque()
+        self._claiming = asyncio.Lock()
+        self._rings = 0
+        self._closing = False
+
+    def wake(self) -> None:
+        """There may be mail: an idle lane looks, and starts another when there is more. Busy lanes look again at the end."""
+        self._rings += 1
+        self._start_a_lane()
+
+    async def rest(self) -> None:
+        """Wait until every lane is idle: whatever was due is settled."""
+        while working := self._at_work():
+            await asyncio.wait(working)
+
+    async def close(self, *, within: float) -> None:
+        """Finish what is in hand, for `within` seconds at most; then leave nothing leased, so that another worker need not wait."""
+        self._closing = True
+        if working := self._at_work():
+            await asyncio.wait(working, timeout=within)
+        for lane in working:
+            lane.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        with suppress(Unavailable, DBAPIError):
+            while self._claimed:
+                await self._write_down(self._claimed.popleft().lease, Outcome("later", "the worker was stopped"), timedelta(0))
+
+    def _at_work(self) -> list[asyncio.Task[None]]:
+        return [lane for lane in self._lanes if lane is not None and not lane.done()]
+
+    def _start_a_lane(self) -> None:
+        for number, lane in enumerate(self._lanes):
+            if lane is None or lane.done():
+                self._lanes[number] = asyncio.create_task(self._work())
+                return
+
+    async def _work(self) -> None:
+        seen = -1
+        while seen != self._rings and not self._closing:
+            seen = self._rings
+            line = self._post_office.line()
+            try:
+                await self._deliver_all(line)
+            except Unavailable:
+                log.warning("PostgreSQL is away; the next sweep looks again")
+            except Exception as error:  # noqa: BLE001 - a lane that breaks must not stop the worker; the lease brings the mail back
+                log.error("a lane broke: %s", type(error).__name__)  # noqa: TRY400 - a traceback could carry addresses and links
+            finally:
+                await line.close()
+
+    async def _deliver_all(self, line: Line) -> None:
+        while (mail := await self._next()) is not None:
+            if self._claimed:
+                self._start_a_lane()
+            try:
+                await self._deliver(mail, line)
+            except asyncio.CancelledError:
+                self._claimed.append(mail)
+                raise
+
+    async def _next(self) -> InHand | None:
+        async with self._claiming:
+            if not self._claimed and not self._closing:
+                await self._claim()
+            while self._claimed and not self._closing:
+                mail = self._claimed.popleft()
+                # Too late to begin: the lease runs out by itself and the mail is due again.
+                if mail.seconds_left > 0:
+                    return mail
+        return None
+
+    async def _claim(self) -> None:
+        seconds = self._house.settings.mail_lease
+        until = monotonic() + seconds * _USABLE
+        async with self._house.database.transaction() as session:
+            await outbox.step_into_sorting_room(session)
+            leases = await outbox.claim(session, limit=_CLAIMED_AT_ONCE, lease_seconds=seconds)
+        self._claimed.extend(InHand(lease, until) for lease in leases)
+
+    async def _deliver(self, mail: InHand, line: Line) -> None:
+        lease = mail.lease
+        if lease.attempts > outbox.MOST_ATTEMPTS:
+            return await self._settle(mail, Outcome("refused", f"given up after {lease.attempts - 1} tries"))
+        try:
+            async with self._house.database.transaction(lease.account_id) as session:
+                message = await write_letter(session, self._desk, lease)
+        except Unavailable:
+            raise
+        except DBAPIError as error:
+            return await self._settle(mail, Outcome("later", f"not written yet ({type(error).__name__})"))
+        except Exception as error:  # noqa: BLE001 - whatever keeps one letter from being written must not stop the others
+            return await self._settle(mail, Outcome("refused", f"this mail could not be written ({type(error).__name__})"))
+        if message is None:
+            return await self._settle(mail, None)
+        recipient, sender = recipient_of(message), self._desk.stationery.sender
+        outcome = await line.hand_over(message, sender=sender, recipient=recipient, within=max(mail.seconds_left, 0.1))
+        return await self._settle(mail, outcome)
+
+    async def _settle(self, mail: InHand, outcome: Outcome | None) -> None:
+        # Accepted and not written down means sent twice: PostgreSQL gets a few chances to come back.
+        pauses = iter(_SETTLE_PAUSES)
+        while True:
+            try:
+                await self._write_down(mail.lease, outcome, _next_try_in(mail.lease.attempts))
+            except (Unavailable, DBAPIError):
+                if (pause := next(pauses, None)) is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _write_down(self, lease: Lease, outcome: Outcome | None, retry_in: timedelta) -> None:
+        async with self._house.database.transaction(lease.account_id) as session:
+            if outcome is None:
+                held = await outbox.settle_cancelled(session, lease)
+            elif outcome.kind == "accepted":
+                held = await outbox.settle_sent(session, lease, reply=outcome.reply)
+            elif outcome.kind == "refused":
+                held = await outbox.settle_refused(session, lease, reply=outcome.reply)
+            else:
+                held = await outbox.settle_later(session, lease, reply=outcome.reply, retry_in=retry_in)
+        # The server's reply may name the recipient: it goes into the row, never into the log.
+        said = ("cancelled" if outcome is None else outcome.kind) + ("" if held else ", but the lease was lost")
+        log.info("mail %s (%s), try %d: %s", lease.id, lease.letter, lease.attempts, said)
+
+
+async def deliver_owed(house: House, post_office: PostOffice) -> None:
+    """Deliver everything that is due now, once; whatever the server puts off stays owed."""
+    room = MailRoom(house, post_office)
+    room.wake()
+    try:
+        await room.rest()
+    finally:
+        await room.close(within=0)
+
+
+def _next_try_in(attempts: int) -> timedelta:
+    seconds = _BACK_OFF[min(max(attempts, 1), len(_BACK_OFF)) - 1]
+    # Jitter: what failed together does not come back together.
+    return timedelta(seconds=seconds * random.uniform(0.9, 1.2))  # noqa: S311 - spreads load, protects nothing
