@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from litestar import Litestar, Router
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Middleware
 
@@ -13,11 +15,14 @@ from service import health
 from service.access_log import AccessLog
 from service.api import account, clients, passwords, sessions, users
 from service.authentication import Recognition, authentication
+from service.console.pages import console_routes
+from service.console.refusals import for_browsers
 from service.dependencies import dependencies
 from service.documentation import documentation_routes
 from service.doorbell import open_bell
 from service.errors import exception_handlers
 from service.front import Front
+from service.idempotency import idempotent
 from service.mailbox import mailbox_routes
 from tenants.house import House, open_house
 from tenants.settings import Settings
@@ -53,7 +58,7 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[*sessions.routes, *passwords.routes, *users.routes, *account.routes, *clients.routes],
-        middleware=[gate],
+        middleware=[gate, idempotent(house)],
         exception_handlers=exception_handlers(settings),
     )
     plain = Router(
@@ -67,20 +72,25 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
         middleware=[gate],
     )
     return Litestar(
-        route_handlers=[api, plain],
+        route_handlers=[api, plain, console_routes(house, gate=gate)],
         dependencies=dependencies(house),
-        exception_handlers=exception_handlers(settings),
+        exception_handlers=for_browsers(house, otherwise=exception_handlers(settings)),
         lifespan=[lifespan] if lifespan else [],  # type: ignore[list-item]  # a context manager over the application
         openapi_config=OpenAPIConfig(
             title="Portillon",
             version=VERSION,
             description="The gate of business web applications: accounts, people, roles, and how many may work at the same time.",
             components=Components(security_schemes={"session": SecurityScheme(type="http", scheme="bearer")}),
-            path="/api/v1/_",
-            render_plugins=[],
+            # The document is served by `service.documentation`; the framework's own pages load scripts from elsewhere.
+            openapi_router=Router("/api/v1/_", route_handlers=[], guards=[_nobody], include_in_schema=False),
+            render_plugins=[JsonRenderPlugin()],
             use_handler_docstrings=True,
         ),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
         debug=False,
     )
+
+
+def _nobody(_: object, __: object) -> None:
+    raise NotFoundException

@@ -82,7 +82,7 @@ def migrate() -> None:
         raise Refusal(_("PORTILLON_MIGRATION_DATABASE_URL is not set: tables are changed by their owner, not by the application."), code=2)
     url = settings.migration_database_url.get_secret_value()
     done = _carried_out(run_missing(url, tell=lambda name: screen.line(f"- {name}")), url)
-    screen.line(_("The tables are up to date.") if done else _("The tables were up to date already."))
+    screen.line(_("The tables are up to date.") if done else _("The tables were already up to date."))
 
 
 @command("create-operator", N_("Make the operator's account, and print a one-time link for its first administrator."))
@@ -119,7 +119,7 @@ def down() -> None:
     """Says how many processes were stopped."""
     installation, folder = _installation()
     stopped = installation.stop(folder)
-    Screen().line(_("Stopped {count} processes.").format(count=stopped) if stopped else _("Nothing was running."))
+    Screen().line(_("Processes stopped: {count}.").format(count=stopped) if stopped else _("Nothing was running."))
 
 
 @command("reset", N_("Wipe the data of `up`: database, seats, mail, passwords, logs."))

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ua_parser import parse
 
 from service.authentication import Caller as CallerOf
+from tenants import idempotency
 from tenants.actors import Actor as ActorOf
 from tenants.actors import Origin as OriginOf
 from tenants.house import House as HouseOf
@@ -45,6 +46,9 @@ async def _transaction(request: Request[Any, Any, Any], house: House, origin: Or
     caller: CallerOf | None = request.scope["state"].get("caller")
     async with house.database.transaction(caller.actor.account_id if caller else None, origin=origin) as session:
         yield session
+        key: str | None = request.scope["state"].get("idempotency_key")
+        if key is not None and caller is not None:
+            await idempotency.mark_done(session, user_id=caller.actor.user_id, key=key)
 
 
 def dependencies(house: HouseOf) -> dict[str, Provide]:

@@ -59,7 +59,7 @@ class EmbeddedServers:
     """Both servers under one folder; `stop` leaves no process behind."""
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        """`durable=False` skips fsync and Valkey's append-only file: for tests only."""
+        """`durable=False` skips PostgreSQL's fsync: for tests only."""
         self.folder = folder.resolve()
         self.durable = durable
         self._postgres: subprocess.Popen[bytes] | None = None
@@ -196,7 +196,9 @@ class EmbeddedServers:
             "dir": f'"{data}"',
             "pidfile": f'"{data / "valkey.pid"}"',
             "requirepass": self._secret("valkey"),
-            "appendonly": "yes" if self.durable else "no",
+            # Nothing is kept: what an append-only file has lost at its end would bring ended sessions back to life.
+            # PostgreSQL knows every session, and those at work have their seats again at their next request.
+            "appendonly": "no",
             "save": '""',
             # The command line keeps naming the configuration file: a leftover is known by it.
             "set-proc-title": "no",

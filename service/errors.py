@@ -82,7 +82,11 @@ def _meant(error: Exception) -> Exception:
 def _field_errors(error: ValidationException | SerializationException, language: str) -> list[FieldError]:
     extra = getattr(error, "extra", None)
     if isinstance(extra, list) and extra:
-        return [_said(str(item.get("message", "")), str(item.get("key", "")) or "body", language) for item in extra if isinstance(item, dict)]
+        return [
+            _said(str(item.get("message", "")), str(item.get("key", "")) or "body", language)
+            for item in extra
+            if isinstance(item, dict)
+        ]
     cause = error.__cause__
     text = str(cause) if isinstance(cause, msgspec.ValidationError) else ""
     return [_said(text, "body", language) if text else _field("body", "malformed_json", language)]

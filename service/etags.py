@@ -24,6 +24,6 @@ def wanted_version(if_match: str | None) -> int | None:
     if if_match.strip() == "*":
         return None
     tag = if_match.strip().removeprefix("W/").strip('"')
-    if not tag.startswith("v") or not tag[1:].isdigit():
+    if not tag.startswith("v") or not tag[1:].isdecimal() or not tag.isascii():
         raise VersionConflict
     return int(tag[1:])

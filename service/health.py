@@ -10,7 +10,7 @@ from service.routes import Open, get
 from tenants import outbox
 from tenants.errors import Unavailable
 from tenants.house import House as HouseOf
-from tenants.schema import newest_revision, present_revision
+from tenants.schema import newest_revision, present_revision, serves
 
 # Mail that has waited this long means that no worker works.
 LATE_MAIL_SECONDS = 300
@@ -51,8 +51,7 @@ async def _database(house: HouseOf) -> dict[str, Any]:
             age = await outbox.oldest_owed_seconds(session)
     except Unavailable:
         return {"database": "away", "schema": "unknown", "oldest_owed_mail": None, "mail": "unknown"}
-    newest = newest_revision()
-    schema = "ok" if revision == newest else f"is {revision}, needs {newest}: run portillon migrate"
+    schema = "ok" if serves(revision) else f"is {revision}, needs {newest_revision()}: run portillon migrate"
     return {"database": "ok", "schema": schema, "oldest_owed_mail": age, "mail": "late" if age > LATE_MAIL_SECONDS else "ok"}
 
 

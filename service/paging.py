@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
-from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy import Select, SQLColumnExpression, and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.errors import Invalid
@@ -31,8 +31,8 @@ async def read_page(
     session: AsyncSession,
     query: Select[Any],
     *,
-    columns: Mapping[str, ColumnElement[Any]],
-    key: ColumnElement[Any],
+    columns: Mapping[str, SQLColumnExpression[Any]],
+    key: SQLColumnExpression[Any],
     sort: str,
     limit: int,
     cursor: str | None,
@@ -53,7 +53,11 @@ async def read_page(
         beyond = (column < value, key < row_id) if descending else (column > value, key > row_id)
         query = query.where(or_(beyond[0], and_(column == value, beyond[1])))
     order = (column.desc(), key.desc()) if descending else (column.asc(), key.asc())
-    rows = list(await session.execute(query.add_columns(column.label("sort_value"), key.label("sort_key")).order_by(*order).limit(limit + 1)))
+    rows = list(
+        await session.execute(
+            query.add_columns(column.label("sort_value"), key.label("sort_key")).order_by(*order).limit(limit + 1)
+        )
+    )
     if len(rows) <= limit:
         return [row[0] for row in rows], None
     last = rows[limit - 1]

@@ -50,10 +50,16 @@ def _(text: str) -> str:
 
 
 TABLE: dict[str, Words] = {
-    "invalid": Words(422, _("Some values cannot be accepted"), _("Nothing was changed. Correct the fields listed and send it again.")),
+    "invalid": Words(
+        422, _("Some values cannot be accepted"), _("Nothing was changed. Correct the fields listed and send it again.")
+    ),
     "not_found": Words(404, _("Not found"), _("There is nothing here by that name. Check the address, or go back to the list.")),
-    "method_not_allowed": Words(405, _("Method not allowed"), _("This address exists, but not for that method. See the API's description.")),
-    "forbidden": Words(403, _("Not allowed"), _("Your role does not include this. Ask an administrator of your account for the right.")),
+    "method_not_allowed": Words(
+        405, _("Method not allowed"), _("This address exists, but not for that method. See the API's description.")
+    ),
+    "forbidden": Words(
+        403, _("Not allowed"), _("Your role does not include this. Ask an administrator of your account for the right.")
+    ),
     "beyond_own_rights": Words(
         403,
         _("More than your own rights"),
@@ -61,7 +67,9 @@ TABLE: dict[str, Words] = {
     ),
     "not_signed_in": Words(401, _("Not signed in"), _("Sign in first; the session is missing or over.")),
     "invalid_credentials": Words(
-        401, _("Wrong address or password"), _("Check both and try again, or ask for a new password with the link for forgotten ones.")
+        401,
+        _("Wrong address or password"),
+        _("Check both and try again, or ask for a new password with the link for forgotten ones."),
     ),
     "user_suspended": Words(403, _("Access suspended"), _("Your access to this account is suspended. Contact its administrator.")),
     "account_unavailable": Words(
@@ -69,13 +77,19 @@ TABLE: dict[str, Words] = {
     ),
     "account_choice": Words(409, _("Choose an account"), _("You work in several accounts. Sign in again and name one of them.")),
     "seats_full": Words(
-        409, _("All places are taken"), _("{in_use} of {seats} places are in use. Try again when a colleague leaves, or ask for more places.")
+        409,
+        _("All places are taken"),
+        _("{in_use} of {seats} places are in use. Try again when a colleague leaves, or ask for more places."),
     ),
     "quota_reached": Words(
-        409, _("The licence's limit is reached"), _("The licence allows {limit}; {used} are in use. Free one, or ask your reseller for more.")
+        409,
+        _("The licence's limit is reached"),
+        _("The licence allows {limit}; {used} are in use. Free one, or ask your reseller for more."),
     ),
     "pool_exceeded": Words(
-        409, _("The pool of places is too small"), _("The pool has {pool} places, {given} are given already, {asked} are asked for.")
+        409,
+        _("The pool of places is too small"),
+        _("The pool has {pool} places, {given} are given already, {asked} are asked for."),
     ),
     "already_exists": Words(409, _("Already exists"), _("This exists already. Look for it in the list, or choose another name.")),
     "last_administrator": Words(
@@ -83,19 +97,42 @@ TABLE: dict[str, Words] = {
     ),
     "not_in_state": Words(409, _("Not possible in this state"), _("Its present state ({state}) does not allow this.")),
     "version_conflict": Words(412, _("Changed by somebody else"), _("Read it again, and send your change with its new version.")),
-    "version_required": Words(428, _("A version is required"), _("Send If-Match with the ETag that you read, or * to overwrite whatever is there.")),
-    "link_expired": Words(410, _("The link has expired"), _("Ask for a new one: an expired invitation can be renewed, a reset asked for again.")),
-    "link_used": Words(410, _("The link no longer works"), _("It was used, withdrawn, or replaced by a newer one. Use the link of the latest mail.")),
+    "version_required": Words(
+        428, _("A version is required"), _("Send If-Match with the ETag that you read, or * to overwrite whatever is there.")
+    ),
+    "link_expired": Words(
+        410, _("The link has expired"), _("Ask for a new one: an expired invitation can be renewed, a reset asked for again.")
+    ),
+    "link_used": Words(
+        410,
+        _("The link no longer works"),
+        _("It was used, withdrawn, or replaced by a newer one. Use the link of the latest mail."),
+    ),
     "link_invalid": Words(410, _("Not a valid link"), _("Copy the whole link from the mail, or ask for a new one.")),
-    "too_many_attempts": Words(429, _("Too many attempts"), _("Wait {retry_after} seconds, then try again or ask for a new password.")),
+    "too_many_attempts": Words(
+        429, _("Too many attempts"), _("Wait {retry_after} seconds, then try again or ask for a new password.")
+    ),
     "unavailable": Words(503, _("Temporarily unavailable"), _("Nothing was changed. Try again in {retry_after} seconds.")),
     "busy": Words(503, _("Very busy"), _("Many people are signing in. Try again in {retry_after} seconds.")),
     "too_large": Words(413, _("Too large"), _("The request is larger than this address accepts. Send less.")),
     "not_acceptable_media_type": Words(415, _("Not JSON"), _("Send the body as application/json.")),
-    "key_reused": Words(422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")),
-    "still_running": Words(409, _("Still running"), _("The first request with this Idempotency-Key is not finished. Try again in a moment.")),
-    "form_expired": Words(403, _("The form is no longer valid"), _("Nothing was changed. Load the page again and send the form once more.")),
-    "internal": Words(500, _("An error on our side"), _("Nothing was changed as far as we know. Report the request's number if it happens again.")),
+    "key_reused": Words(
+        422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")
+    ),
+    "still_running": Words(
+        409, _("Still running"), _("The first request with this Idempotency-Key is not finished. Try again in a moment.")
+    ),
+    "answer_lost": Words(
+        409,
+        _("Already carried out"),
+        _("The first request with this Idempotency-Key was carried out, but its answer is lost. Read the object again."),
+    ),
+    "form_expired": Words(
+        403, _("The form is no longer valid"), _("Nothing was changed. Load the page again and send the form once more.")
+    ),
+    "internal": Words(
+        500, _("An error on our side"), _("Nothing was changed as far as we know. Report the request's number if it happens again.")
+    ),
 }
 
 #: What is wrong with one value.
@@ -170,7 +207,13 @@ def field_error(language: str, error: Invalid) -> FieldError:
 
 
 def problem(
-    code: str, *, language: str, request_id: str, public_url: str, facts: dict[str, Any] | None = None, errors: list[FieldError] | None = None
+    code: str,
+    *,
+    language: str,
+    request_id: str,
+    public_url: str,
+    facts: dict[str, Any] | None = None,
+    errors: list[FieldError] | None = None,
 ) -> dict[str, Any]:
     """The document of a refusal, facts included."""
     words, facts = TABLE[code], facts or {}

@@ -55,7 +55,7 @@ def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any])
         status: ResponseSpec(Problem, media_type="application/problem+json", generate_examples=False, description=_WORDS[status])
         for status in sorted(statuses)
     }
-    security = [] if right is Open.TO_ANYONE else [{"session": []}]
+    security: list[dict[str, list[str]]] = [] if right is Open.TO_ANYONE else [{"session": []}]
     return {
         "opt": {"right": right, **kwargs.pop("opt", {})},
         "responses": {**responses, **kwargs.pop("responses", {})},

@@ -1,14 +1,13 @@
 """One API process: uvicorn on a socket that is bound before anything else is built."""
 
-import errno
 import signal
-import socket
 import sys
 
 import uvicorn
 
 from service.app import create_app
-from service.terminal import Refusal, Screen, _
+from service.ports import bind
+from service.terminal import Screen, _
 from tenants.settings import Settings
 
 # Together under the 30 seconds that an orchestrator waits before it kills.

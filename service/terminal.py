@@ -82,9 +82,16 @@ class _Spoken(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What can be said to it."""
-        records = [record for parameter in self.get_params(ctx) if (record := parameter.get_help_record(ctx))]
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
         with formatter.section(_("Options")):
-            formatter.write_dl([(names, _(text)) for names, text in records])
+            formatter.write_dl([_record(option, ctx) for option in options])
+
+
+def _record(option: click.Option, ctx: click.Context) -> tuple[str, str]:
+    names, text = option.get_help_record(ctx) or ("", "")
+    said = option.help or ""
+    # Click adds the default value behind the help.
+    return names, text.replace(said, _(said), 1)
 
 
 class Spoken(_Spoken):
@@ -131,6 +138,8 @@ def _usage(error: click.UsageError) -> str:
     help_line = _("`{command} --help` tells more.").format(command=error.ctx.command_path if error.ctx else "portillon")
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        return " ".join((_("There is no command {name}.").format(name=error.command_name), help_line))
     if isinstance(error, click.NoSuchOption):
         return " ".join((_("There is no option {name}.").format(name=error.option_name), help_line))
     if isinstance(error, click.MissingParameter) and error.param is not None:

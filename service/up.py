@@ -70,7 +70,7 @@ def up() -> None:
     with signals.heard(), hold(folder, url=wanted.public_url):
         bind(wanted.host, wanted.port, again="PORTILLON_PORT={port} make up").close()
         if left := stop_what_was_left(folder):
-            screen.line(_("An earlier start was killed: {count} processes that it had left were stopped.").format(count=left))
+            screen.line(_("An earlier start was killed. Processes it had left, now stopped: {count}.").format(count=left))
         servers = EmbeddedServers(folder)
         try:
             environment = _with_servers(wanted, folder, servers, screen)

@@ -80,7 +80,7 @@ async def get_child(session: AsyncSession, parent_id: UUID, account_id: UUID) ->
     return child
 
 
-def search_children(parent_id: UUID, *, q: str | None, status: AccountStatus | None) -> Select[tuple[Account]]:
+def search_children(parent_id: UUID, *, q: str | None, status: AccountStatus | None) -> Select[Account]:
     """Children of an account by part of their name or slug, and by status."""
     query = select(Account).where(Account.parent_id == parent_id)
     if q:
@@ -126,7 +126,9 @@ def known_time_zone(name: str) -> str:
     return name
 
 
-async def change_settings(session: AsyncSession, account: Account, *, wanted: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+async def change_settings(
+    session: AsyncSession, account: Account, *, wanted: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Change settings that the account decides for itself; returns what changed, before and after. Raises Invalid.
 
     `idle_timeout` in minutes. Works at the next request of everyone in the account.

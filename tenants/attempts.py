@@ -5,6 +5,7 @@ Taken before the hash is computed and given back when the password was right, so
 
 import ipaddress
 from time import time
+from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
@@ -70,7 +71,8 @@ class Attempts:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._storage.bridge.storage.aclose()
+        client: Any = self._storage.bridge
+        await client.storage.aclose()
 
     def _key(self, text: str) -> str:
         return self._signer.tag(Purpose.DEVICE, text.encode())[:12].hex()

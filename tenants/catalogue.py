@@ -217,7 +217,7 @@ def _plan(plan: _Plan) -> Plan:
         if value is not None and value < (0 if name == "accountant_seats" else 1):
             raise ValueError(f"{where}: {name} = {value} is too small")
     if unknown := set(plan.options) - set(OPTIONS):
-        raise ValueError(f"{where}: unknown option {sorted(unknown)[0]!r}; known are {', '.join(OPTIONS)}")
+        raise ValueError(f"{where}: unknown option {min(unknown)!r}; known are {', '.join(OPTIONS)}")
     return Plan(
         plan.key, plan.label, plan.help, plan.users, plan.departments, plan.seats, plan.accountant_seats, frozenset(plan.options)
     )

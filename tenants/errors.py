@@ -1,26 +1,26 @@
 """Every way the domain says no: a code and the facts, never a sentence, never a status.
 
-    DomainError
-    ├── Invalid              a value breaks a rule                       field, problem
-    ├── NotFound             no such thing in the account entered
-    ├── Forbidden            the caller lacks a right
-    │   └── BeyondOwnRights  nobody gives more than they have
-    ├── NotSignedIn          no live session behind the token
-    ├── InvalidCredentials   unknown address, wrong password, struck off: one answer
-    ├── UserSuspended        said only after the right password
-    ├── AccountUnavailable   the account is suspended, or its licence has ended
-    ├── AccountChoice        this person works in several accounts
-    ├── SeatsFull            the pool is full; holders and choices
-    ├── QuotaReached         users or departments of the licence
-    ├── PoolExceeded         seats a reseller may give
-    ├── AlreadyExists
-    ├── LastAdministrator
-    ├── NotInState           the thing is not in a state that allows this
-    ├── VersionConflict      somebody changed it first
-    ├── LinkExpired · LinkUsed · LinkInvalid
-    ├── TooManyAttempts      guesses are throttled                        retry_after
-    └── Unavailable          a store is away, or the hash queue is full  retry_after
-        └── Busy
+DomainError
+├── Invalid              a value breaks a rule                       field, problem
+├── NotFound             no such thing in the account entered
+├── Forbidden            the caller lacks a right
+│   └── BeyondOwnRights  nobody gives more than they have
+├── NotSignedIn          no live session behind the token
+├── InvalidCredentials   unknown address, wrong password, struck off: one answer
+├── UserSuspended        said only after the right password
+├── AccountUnavailable   the account is suspended, or its licence has ended
+├── AccountChoice        this person works in several accounts
+├── SeatsFull            the pool is full; holders and choices
+├── QuotaReached         users or departments of the licence
+├── PoolExceeded         seats a reseller may give
+├── AlreadyExists
+├── LastAdministrator
+├── NotInState           the thing is not in a state that allows this
+├── VersionConflict      somebody changed it first
+├── LinkExpired · LinkUsed · LinkInvalid
+├── TooManyAttempts      guesses are throttled                        retry_after
+└── Unavailable          a store is away, or the hash queue is full  retry_after
+    └── Busy
 """
 
 from typing import Any, ClassVar
@@ -92,7 +92,7 @@ class AccountUnavailable(DomainError):
 
 
 class AccountChoice(DomainError):
-    """Facts: accounts, each with slug, name and status."""
+    """Facts: accounts, each with slug, name, status, and a ticket that enters it without the password."""
 
     code = "account_choice"
 

@@ -46,7 +46,11 @@ class HotState:
         try:
             for ended in effects.ended:
                 await self._seats.end(
-                    ended.account_id, user_id=ended.user_id, session_id=ended.session_id, why=ended.reason, remember=REMEMBER_SECONDS
+                    ended.account_id,
+                    user_id=ended.user_id,
+                    session_id=ended.session_id,
+                    why=ended.reason,
+                    remember=REMEMBER_SECONDS,
                 )
             for account_id in effects.accounts:
                 await self._seats.settle(account_id, str(announced), raised=account_id in effects.raised)
@@ -116,5 +120,3 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
         hasher=Hasher(settings),
         attempts=Attempts(settings, signer, valkey),
     )
-
-

@@ -37,14 +37,19 @@ def normal_email(email: str) -> tuple[str, str]:
     mixed-script look-alikes in the local part.
     """
     try:
-        found = validate_email(email, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False, test_environment=True)
+        found = validate_email(
+            email, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False, test_environment=True
+        )
     except EmailNotValidError as error:
         raise Invalid("email", "malformed") from error
     if len(found.normalized) > LONGEST_EMAIL:
         raise Invalid("email", "too_long", max=LONGEST_EMAIL)
     if not found.normalized.isascii() and _mixes_scripts(found.normalized):
         raise Invalid("email", "look_alike")
-    return found.normalized, found.normalized.casefold()
+    # Lower case, not case folding: "straße" and "strasse" are two mailboxes. The address is shown like that too, or the
+    # spelling of whoever invited a person first would tell others that the person is known.
+    key = found.normalized.lower()
+    return key, key
 
 
 async def find_identity(session: AsyncSession, email_key: str) -> Identity | None:
@@ -56,7 +61,9 @@ async def ensure_identity(session: AsyncSession, *, email: str, language: str) -
     """The identity of the address, made if it is new. The language is a new one's only."""
     shown, key = normal_email(email)
     await session.execute(
-        insert(Identity).values(id=uuid7(), email=shown, email_key=key, language=language).on_conflict_do_nothing(index_elements=["email_key"])
+        insert(Identity)
+        .values(id=uuid7(), email=shown, email_key=key, language=language)
+        .on_conflict_do_nothing(index_elements=["email_key"])
     )
     return (await session.execute(select(Identity).where(Identity.email_key == key))).scalar_one()
 

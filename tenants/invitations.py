@@ -20,7 +20,7 @@ from tenants.errors import AlreadyExists, Invalid, InvalidCredentials, LinkExpir
 from tenants.identities import Identity, ensure_identity, lock_identity, set_password_hash
 from tenants.outbox import Letter, OwedMail
 from tenants.texts import one_line, paragraph
-from tenants.tokens import Purpose, Signer, claim, new_nonce
+from tenants.tokens import Purpose, Signer, new_nonce
 from tenants.users import DirectoryEntry, User, active_administrators, known_role, lock_user, must_outrank, take_place
 
 VALID_FOR = timedelta(days=7)
@@ -152,9 +152,15 @@ async def withdraw(session: AsyncSession, catalogue: Catalogue, actor: Actor, us
 
 async def look_up(session: AsyncSession, signer: Signer, token: str) -> tuple[Invitation, User, Identity, Account]:
     """What a link's holder may know; marks it as opened. Raises LinkExpired, LinkUsed or LinkInvalid."""
+    found = await read_link(session, signer, token)
+    if found[0].opened_at is None:
+        found[0].opened_at = await _now(session)
+    return found
+
+
+async def read_link(session: AsyncSession, signer: Signer, token: str) -> tuple[Invitation, User, Identity, Account]:
+    """As `look_up`, and changes nothing: programs that check mails follow links, and that is not a person opening one."""
     invitation, user = await _opened(session, signer, token, lock=False)
-    if invitation.opened_at is None:
-        invitation.opened_at = await _now(session)
     identity = await session.get_one(Identity, user.identity_id)
     return invitation, user, identity, await get_account(session, invitation.account_id)
 
@@ -195,7 +201,7 @@ async def accept(
 async def ask_for_renewal(session: AsyncSession, signer: Signer, token: str) -> None:
     """Tell the account's administrators that an expired link was tried. Silent about everything else, and once a day at most."""
     try:
-        found = claim(token)
+        found = signer.claim(Purpose.INVITATION, token)
     except LinkInvalid:
         return
     await enter(session, found.account_id)
@@ -207,16 +213,20 @@ async def ask_for_renewal(session: AsyncSession, signer: Signer, token: str) -> 
     if invitation.accepted_at or invitation.withdrawn_at or invitation.expires_at > await _now(session):
         return
     recently = await session.scalar(
-        select(OwedMail.id).where(
+        select(OwedMail.id)
+        .where(
             OwedMail.account_id == found.account_id,
             OwedMail.about == invitation.id,
             OwedMail.letter == Letter.INVITATION_RENEWAL.value,
             OwedMail.created_at > func.now() - timedelta(days=1),
-        ).limit(1)
+        )
+        .limit(1)
     )
     if recently:
         return
     user = await session.get_one(User, (invitation.account_id, invitation.user_id))
+    if user.status != "invited":
+        return
     for administrator in await active_administrators(session):
         outbox.post(session, Letter.INVITATION_RENEWAL, to=administrator.id, about=invitation.id)
     record(session, Event.INVITATION_RENEWAL_ASKED, by=Person(user.id, user.identity_id, user.label, user.email), on=user.target)
@@ -227,7 +237,9 @@ async def states(session: AsyncSession, users: list[User]) -> dict[UUID, dict[st
     wanted = [user.id for user in users if user.status == "invited"]
     if not wanted:
         return {}
-    found = list(await session.scalars(select(Invitation).where(Invitation.account_id == entered(session), Invitation.user_id.in_(wanted))))
+    found = list(
+        await session.scalars(select(Invitation).where(Invitation.account_id == entered(session), Invitation.user_id.in_(wanted)))
+    )
     mails = await outbox.latest_about(session, [invitation.id for invitation in found], letter=Letter.INVITATION)
     now = await _now(session)
     return {i.user_id: _shown(i, mails.get(i.id), now) for i in found}
@@ -265,34 +277,35 @@ async def _locked(session: AsyncSession, catalogue: Catalogue, actor: Actor, use
 
 
 async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bool) -> tuple[Invitation, User]:
-    found = claim(token)
+    found = signer.claim(Purpose.INVITATION, token)
     await enter(session, found.account_id)
     query = select(Invitation).where(Invitation.account_id == found.account_id, Invitation.id == found.row_id)
     if lock:
-        # The licence first, as everywhere: a withdrawal and an acceptance of one link queue here.
-        user_id = await session.scalar(query.with_only_columns(Invitation.user_id))
-        if user_id is None:
-            raise LinkInvalid
-        try:
-            await lock_user(session, user_id)
-        except NotFound:
-            raise LinkUsed from None
+        await _queue_at_licence(session, await session.scalar(query.with_only_columns(Invitation.user_id)))
         query = query.with_for_update()
     invitation = await session.scalar(query.execution_options(populate_existing=True))
     if invitation is None:
         raise LinkInvalid
+    # Ours once. Older, used and withdrawn links are told alike.
     if not signer.opens(found, Purpose.INVITATION, nonce=invitation.nonce):
-        # Ours once, perhaps: it has the shape and the row. Older, used and withdrawn links are told alike.
         raise LinkUsed
     if invitation.expires_at <= await _now(session):
         raise LinkExpired
     user = await session.get_one(User, (invitation.account_id, invitation.user_id))
-    if user.status != "invited":
-        raise LinkUsed
     account = await get_account(session, invitation.account_id)
-    if account.status != "active":
+    if user.status != "invited" or account.status != "active":
         raise LinkUsed
     return invitation, user
+
+
+async def _queue_at_licence(session: AsyncSession, user_id: UUID | None) -> None:
+    # The licence first, as everywhere: a withdrawal and an acceptance of one link queue here.
+    if user_id is None:
+        raise LinkInvalid
+    try:
+        await lock_user(session, user_id)
+    except NotFound:
+        raise LinkUsed from None
 
 
 async def _now(session: AsyncSession) -> datetime:

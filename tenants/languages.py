@@ -5,10 +5,10 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
+from babel.core import negotiate_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.core import negotiate_locale
 
 from tenants.catalogue import LANGUAGES
 

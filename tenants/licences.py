@@ -1,8 +1,9 @@
 """Licences: what an account has bought, the quotas checked under its row lock, and the history of every change."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -18,6 +19,7 @@ from tenants.errors import Invalid, NotFound, VersionConflict
 from tenants.texts import one_line
 
 MOST = 1_000_000
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 _FIELDS = ("plan", "users", "departments", "seats", "accountant_seats", "pool_seats", "options", "starts_on", "ends_on")
 
 
@@ -27,7 +29,9 @@ class Licence(Base):
     __tablename__ = "licences"
     __table_args__ = (
         ForeignKeyConstraint(["account_id"], ["accounts.id"]),
-        CheckConstraint("seats >= 1 AND accountant_seats >= 0 AND users >= 1 AND departments >= 1 AND pool_seats >= 0", name="limits"),
+        CheckConstraint(
+            "seats >= 1 AND accountant_seats >= 0 AND users >= 1 AND departments >= 1 AND pool_seats >= 0", name="limits"
+        ),
         CheckConstraint("ends_on >= starts_on", name="dates"),
     )
 
@@ -56,6 +60,20 @@ class LicenceChange(AccountOwned, Base):
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any]] = mapped_column(JSONB)
     reason: Mapped[str | None] = mapped_column()
+
+
+def licence_end(ends_on: date | None, time_zone: str) -> datetime | None:
+    """The first moment after the licence's last day, in the account's time zone."""
+    if ends_on is None:
+        return None
+    after = ends_on + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def covers(starts_on: date, ends_on: date | None, time_zone: str, moment: datetime) -> bool:
+    """Whether the licence runs at the moment: from its first day to its last, as the account's clocks show them."""
+    end = licence_end(ends_on, time_zone)
+    return starts_on <= moment.astimezone(ZoneInfo(time_zone)).date() and (end is None or moment < end)
 
 
 async def lock_licence(session: AsyncSession) -> Licence:
@@ -117,6 +135,10 @@ def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any
         raise Invalid("seats", "required")
     if unknown := set(complete["options"]) - set(OPTIONS):
         raise Invalid("options", "unknown", unknown=sorted(unknown), known=list(OPTIONS))
+    for name in ("starts_on", "ends_on"):
+        # Days near the calendar's ends cannot be reckoned with: the end of a last day is a moment after it.
+        if complete.get(name) and not FIRST_DAY <= complete[name] <= LAST_DAY:
+            raise Invalid(name, "out_of_range", min=FIRST_DAY.isoformat(), max=LAST_DAY.isoformat())
     if complete["ends_on"] and wanted.get("starts_on") and complete["ends_on"] < wanted["starts_on"]:
         raise Invalid("ends_on", "before_start")
     return complete
@@ -151,7 +173,9 @@ async def change_licence(
     await session.flush()
     raise_epoch(session, entered(session))
     clean = None if reason is None else one_line("reason", reason, longest=300, shortest=0) or None
-    return before, _write_history(session, by, before=before, after=terms(licence), reason=clean)
+    change = _write_history(session, by, before=before, after=terms(licence), reason=clean)
+    await session.flush()
+    return before, change
 
 
 def _write_history(

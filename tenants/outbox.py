@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, and_, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -52,7 +53,9 @@ class OwedMail(AccountOwned, Base):
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime] = mapped_column(server_default=func.now())
     leased_until: Mapped[datetime | None] = mapped_column()
-    fence: Mapped[int] = mapped_column(default=0, server_default="0", comment="raised by every lease; an older holder cannot settle")
+    fence: Mapped[int] = mapped_column(
+        default=0, server_default="0", comment="raised by every lease; an older holder cannot settle"
+    )
     last_reply: Mapped[str | None] = mapped_column(comment="of the mail server")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None] = mapped_column()
@@ -91,7 +94,7 @@ async def latest_about(session: AsyncSession, about: list[UUID], *, letter: Lett
     rows = await session.scalars(
         select(OwedMail)
         .where(OwedMail.account_id == entered(session), OwedMail.about.in_(about), OwedMail.letter == letter.value)
-        .distinct(OwedMail.about)
+        .ext(distinct_on(OwedMail.about))
         .order_by(OwedMail.about, OwedMail.id.desc())
     )
     return {row.about: row for row in rows if row.about is not None}
@@ -148,7 +151,13 @@ async def settle_refused(session: AsyncSession, lease: Lease, *, reply: str) -> 
     if not await _settle(session, lease, state="refused", reply=reply):
         return False
     record(
-        session, Event.MAIL_REFUSED, by=None, on=("user", lease.user_id, ""), result="failed", letter=lease.letter, reply=reply[:300]
+        session,
+        Event.MAIL_REFUSED,
+        by=None,
+        on=("user", lease.user_id, ""),
+        result="failed",
+        letter=lease.letter,
+        reply=reply[:300],
     )
     return True
 
@@ -162,9 +171,7 @@ async def settle_later(session: AsyncSession, lease: Lease, *, reply: str, retry
     """Not now: the server was away or asked to come back."""
     if lease.attempts >= MOST_ATTEMPTS:
         return await settle_refused(session, lease, reply=reply)
-    done = await session.execute(
-        _held(lease).values(leased_until=None, next_try_at=func.now() + retry_in, last_reply=reply[:500])
-    )
+    done = await session.execute(_held(lease).values(leased_until=None, next_try_at=func.now() + retry_in, last_reply=reply[:500]))
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
 
@@ -185,11 +192,14 @@ async def _settle(session: AsyncSession, lease: Lease, *, state: MailState, repl
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
 
-def _held(lease: Lease):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the type of an UPDATE under construction is private
+def _held(lease: Lease):  # type: ignore[no-untyped-def]  # its type is private
     return (
         update(OwedMail)
         .where(
-            OwedMail.account_id == lease.account_id, OwedMail.id == lease.id, OwedMail.fence == lease.fence, OwedMail.state == "owed"
+            OwedMail.account_id == lease.account_id,
+            OwedMail.id == lease.id,
+            OwedMail.fence == lease.fence,
+            OwedMail.state == "owed",
         )
         .execution_options(synchronize_session=False)
     )

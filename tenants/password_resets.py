@@ -17,7 +17,7 @@ from tenants.errors import InvalidCredentials, LinkExpired, LinkInvalid, LinkUse
 from tenants.identities import Identity, find_identity, lock_identity, set_password_hash
 from tenants.outbox import Letter
 from tenants.sessions import end_sessions_of
-from tenants.tokens import Purpose, Signer, claim, new_nonce
+from tenants.tokens import Purpose, Signer, new_nonce
 from tenants.users import DirectoryEntry, User, get_user, must_outrank
 
 VALID_FOR = timedelta(hours=1)
@@ -117,10 +117,10 @@ async def _places(session: AsyncSession, identity_id: UUID) -> list[DirectoryEnt
 
 
 async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bool) -> tuple[PasswordReset, Identity]:
-    found = claim(token)
+    found = signer.claim(Purpose.PASSWORD_RESET, token)
     query = select(PasswordReset).where(PasswordReset.id == found.row_id).execution_options(populate_existing=True)
     reset = await session.scalar(query.with_for_update() if lock else query)
-    if reset is None or found.account_id.int:
+    if reset is None:
         raise LinkInvalid
     if reset.used_at or not signer.opens(found, Purpose.PASSWORD_RESET, nonce=reset.nonce):
         raise LinkUsed

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn_rs_py import Suggestion, Warning, zxcvbn
+from zxcvbn_rs_py import Suggestion, zxcvbn
+from zxcvbn_rs_py import Warning as Finding
 
 from tenants.errors import Busy, Invalid
 from tenants.settings import Settings
@@ -49,7 +50,14 @@ class Hasher:
 
     def check(self, password: str, *, context: Iterable[str]) -> None:
         """Raise Invalid unless a new password is good enough: length, and not guessable from common words and `context`."""
-        known = sorted({word.casefold() for text in context for word in (text, *text.replace("@", " ").replace(".", " ").split()) if len(word) > 2})
+        known = sorted(
+            {
+                word.casefold()
+                for text in context
+                for word in (text, *text.replace("@", " ").replace(".", " ").split())
+                if len(word) > 2
+            }
+        )
         if len(password) < self._shortest:
             raise Invalid("password", "too_short", min=self._shortest)
         must_fit(password)
@@ -59,7 +67,7 @@ class Hasher:
             raise Invalid(
                 "password",
                 "guessable",
-                warning=_name(feedback.warning, Warning) if feedback and feedback.warning is not None else None,
+                warning=_name(feedback.warning, Finding) if feedback and feedback.warning is not None else None,
                 advice=[_name(s, Suggestion) for s in feedback.suggestions] if feedback else [],
             )
 

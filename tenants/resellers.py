@@ -59,21 +59,27 @@ async def create_account(
     licence = await grant_licence(session, actor, wanted=wanted)
     record(session, Event.ACCOUNT_CREATED, by=actor, on=("account", account.id, account.name), kind=kind, plan=plan)
     user = await invitations.add_invited(
-        session, account, by=actor, email=administrator.email, role=ADMINISTRATOR, name=administrator.name, language=account.language
+        session,
+        account,
+        by=actor,
+        email=administrator.email,
+        role=ADMINISTRATOR,
+        name=administrator.name,
+        language=account.language,
     )
     return account, licence, user
 
 
-async def create_operator(session: AsyncSession, catalogue: Catalogue, *, name: str, email: str, language: str) -> tuple[Account, User]:
+async def create_operator(
+    session: AsyncSession, catalogue: Catalogue, *, name: str, email: str, language: str
+) -> tuple[Account, User]:
     """The one account without a parent, on the largest plan, and its administrator's invitation."""
     account = await open_account(session, kind="operator", parent_id=None, name=name, slug=None, language=language)
     await enter(session, account.id)
     plan = max(catalogue.plans.values(), key=lambda each: each.seats)
     await grant_licence(session, None, wanted=checked_terms(catalogue, {"plan": plan.key, "users": None}))
     record(session, Event.ACCOUNT_CREATED, by=None, on=("account", account.id, account.name), kind="operator", plan=plan.key)
-    user = await invitations.add_invited(
-        session, account, by=None, email=email, role=ADMINISTRATOR, name=None, language=language
-    )
+    user = await invitations.add_invited(session, account, by=None, email=email, role=ADMINISTRATOR, name=None, language=language)
     return account, user
 
 
@@ -88,8 +94,8 @@ async def change_child(
         before, child.name = child.name, account_name(name)
         record(session, Event.ACCOUNT_CHANGED, by=actor, on=target, before={"name": before}, after={"name": child.name})
     if status is not None and status != child.status:
-        if child.status == "closed" and status == "suspended":
-            raise NotInState(state="closed")
+        if child.status == "closed":
+            await _take_back(session, actor, child, status)
         record(session, Event.ACCOUNT_STATUS_CHANGED, by=actor, on=target, before=child.status, after=status)
         child.status = status
         if status != "active":
@@ -117,6 +123,8 @@ async def set_licence(
     complete = checked_terms(catalogue, wanted)
     if child.kind == "client":
         await _fit_pool(session, actor.account_id, seats=complete["seats"], instead_of=child.id)
+    elif complete["pool_seats"] is not None:
+        await _keep_what_was_given(session, child.id, pool=complete["pool_seats"])
     await enter(session, child.id)
     before, change = await change_licence(session, actor, wanted=complete, version=version, reason=reason)
     licence = await get_licence(session)
@@ -146,6 +154,8 @@ async def preview_licence(
     complete = checked_terms(catalogue, wanted)
     if child.kind == "client":
         await _fit_pool(session, actor.account_id, seats=complete["seats"], instead_of=child.id)
+    elif complete["pool_seats"] is not None:
+        await _keep_what_was_given(session, child.id, pool=complete["pool_seats"])
     await enter(session, child.id)
     licence = await get_licence(session)
     before = terms(licence)
@@ -159,11 +169,35 @@ async def _fit_pool(session: AsyncSession, parent_id: UUID, *, seats: int, inste
     pool = (await lock_licence(session)).pool_seats
     if pool is None:
         return
+    given = await _given(session, parent_id, instead_of=instead_of)
+    if given + seats > pool:
+        raise PoolExceeded(pool=pool, given=given, asked=seats)
+
+
+async def _keep_what_was_given(session: AsyncSession, reseller_id: UUID, *, pool: int) -> None:
+    # A pool is not made smaller than what was sold from it; sales queue at the same lock.
+    await enter(session, reseller_id)
+    await lock_licence(session)
+    given = await _given(session, reseller_id, instead_of=None)
+    if given > pool:
+        raise PoolExceeded(pool=pool, given=given, asked=0)
+
+
+async def _take_back(session: AsyncSession, actor: Actor, child: Account, status: AccountStatus) -> None:
+    # A closed client's seats went back into the pool: it returns only while they are still there.
+    if status == "suspended":
+        raise NotInState(state="closed")
+    if child.kind == "client":
+        seats = (await get_licence(session)).seats
+        await _fit_pool(session, actor.account_id, seats=seats, instead_of=child.id)
+        await enter(session, child.id)
+
+
+async def _given(session: AsyncSession, parent_id: UUID, *, instead_of: UUID | None) -> int:
     given = await session.scalar(
         select(func.coalesce(func.sum(Licence.seats), 0))
         .join(Account, Account.id == Licence.account_id)
         .where(Account.parent_id == parent_id, Account.kind == "client", Account.status != "closed", Account.id != instead_of)
         .execution_options(across_accounts=True)
     )
-    if (given or 0) + seats > pool:
-        raise PoolExceeded(pool=pool, given=given, asked=seats)
+    return given or 0

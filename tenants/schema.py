@@ -1,6 +1,7 @@
 """The schema of the database: brought up to date as its owner, and compared with what this release needs."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -17,7 +18,13 @@ STATEMENT_TIMEOUT = "10min"
 
 def newest_revision() -> str:
     """The revision that this release needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return _revisions()[0]
+
+
+def serves(revision: str | None) -> bool:
+    """Whether this release can work on a database at the revision: its own, or one of a later release (expand, deploy, contract)."""
+    newest, *older = _revisions()
+    return revision == newest or (revision is not None and revision not in older)
 
 
 async def present_revision(session: AsyncSession) -> str | None:
@@ -34,7 +41,7 @@ async def migrate(owner_url: str, *, tell: Callable[[str], None] = lambda _: Non
     try:
         async with engine.connect() as connection:
             # Two machines deployed at once: the second one waits, and finds nothing to do.
-            await connection.execute(text("SELECT pg_advisory_lock(7077)"))
+            await connection.execute(text("SELECT set_config('lock_timeout', '0', true), pg_advisory_lock(7077)"))
             await connection.commit()
             return await connection.run_sync(_upgrade, tell)
     finally:
@@ -52,6 +59,11 @@ def _upgrade(connection: Connection, tell: Callable[[str], None]) -> list[str]:
     command.upgrade(config, "head")
     connection.commit()
     return [script.revision for script in missing]
+
+
+@cache
+def _revisions() -> list[str]:
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _ancestors(scripts: ScriptDirectory, heads: tuple[str, ...]) -> set[str]:

@@ -4,10 +4,9 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Row, func, select, text, update
@@ -18,14 +17,14 @@ from tenants.accounts import Account
 from tenants.activity import Event, record
 from tenants.actors import Actor, Person
 from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
-from tenants.database import AccountOwned, Base, Database, entered
+from tenants.database import AccountOwned, Base, Database, entered, table_of
 from tenants.effects import EndedSession, effects_of
 from tenants.errors import NotFound, NotSignedIn, Unavailable
 from tenants.identities import Identity
-from tenants.licences import Licence
+from tenants.licences import Licence, covers, licence_end
 from tenants.seats import Full, Gone, HotCopy, Policy, Seated, Seats, SessionKey, session_key
 from tenants.tokens import Purpose, Signer, decoded, encoded
-from tenants.users import User, standing
+from tenants.users import User, standing_in
 
 # How long a token is told why its session ended.
 REMEMBER_SECONDS = 24 * 3600
@@ -152,7 +151,11 @@ class Door:
             copy = hot_copy(self.catalogue, row)
             if copy is None:
                 await self.seats.end(
-                    key.account_id, user_id=row.user_id, session_id=key.session_id, why=row.ended_reason or "expired", remember=REMEMBER_SECONDS
+                    key.account_id,
+                    user_id=row.user_id,
+                    session_id=key.session_id,
+                    why=row.ended_reason or "expired",
+                    remember=REMEMBER_SECONDS,
                 )
                 return Gone(row.ended_reason or "expired")
             await self.seats.load_policy(key.account_id, policy, epoch=epoch, alive=alive)
@@ -183,42 +186,22 @@ class Door:
         return {"ended": {"reason": reason, "by": row.ended_by, "at": at}}
 
 
-async def find_facts(session: AsyncSession, session_id: UUID) -> Row[Any] | None:
-    """Everything that decides about a session of the account entered, in one read. `now` is the database's clock."""
+async def find_facts(session: AsyncSession, session_id: UUID) -> Any:
+    """Everything that decides about a session of the account entered, in one read; None without one. `now` is the database's."""
+    s, u, i, a, li = (table_of(model).c for model in (SignedInSession, User, Identity, Account, Licence))
     found = await session.execute(
         select(
-            SignedInSession.id,
-            SignedInSession.account_id,
-            SignedInSession.user_id,
-            SignedInSession.token_digest,
-            SignedInSession.started_at,
-            SignedInSession.expires_at,
-            SignedInSession.ended_at,
-            SignedInSession.ended_reason,
-            SignedInSession.device,
-            User.identity_id,
-            User.email,
-            User.name,
-            User.role,
-            User.departments,
-            User.standing.label("standing"),  # type: ignore[attr-defined]  # a column property
-            Identity.language,
-            Account.kind,
-            Account.slug,
-            Account.name.label("account_name"),
-            Account.status.label("account_status"),
-            Account.time_zone,
-            Account.seat_unit,
-            Licence.starts_on,
-            Licence.ends_on,
-            func.now().label("now"),
+            s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.device,
+            u.identity_id, u.email, u.name, u.role, u.departments, standing_in(u).label("standing"), i.language,
+            a.kind, a.slug, a.name.label("account_name"), a.status.label("account_status"), a.time_zone, a.seat_unit,
+            li.starts_on, li.ends_on, func.now().label("now"),
         )
-        .join(User, (User.account_id == SignedInSession.account_id) & (User.id == SignedInSession.user_id))
-        .join(Identity, Identity.id == User.identity_id)
-        .join(Account, Account.id == SignedInSession.account_id)
-        .join(Licence, Licence.account_id == SignedInSession.account_id)
-        .where(SignedInSession.account_id == entered(session), SignedInSession.id == session_id)
-    )
+        .join_from(table_of(SignedInSession), table_of(User), (u.account_id == s.account_id) & (u.id == s.user_id))
+        .join(table_of(Identity), i.id == u.identity_id)
+        .join(table_of(Account), a.id == s.account_id)
+        .join(table_of(Licence), li.account_id == s.account_id)
+        .where(s.account_id == entered(session), s.id == session_id)
+    )  # fmt: skip
     return found.one_or_none()
 
 
@@ -236,7 +219,8 @@ async def read_policy(session: AsyncSession) -> tuple[Policy, int]:
     )
     row = (
         await session.execute(
-            select(Licence.seats, Account.idle_timeout, alive).join(Account, Account.id == Licence.account_id)
+            select(Licence.seats, Account.idle_timeout, alive)
+            .join(Account, Account.id == Licence.account_id)
             .where(Licence.account_id == entered(session))
         )
     ).one_or_none()
@@ -248,7 +232,7 @@ async def read_policy(session: AsyncSession) -> tuple[Policy, int]:
 def hot_copy(catalogue: Catalogue, row: Row[Any]) -> HotCopy | None:
     """The copy to keep beside the seats; None when the session may not work."""
     licence_ends = licence_end(row.ends_on, row.time_zone)
-    enters = row.role == ADMINISTRATOR or (row.starts_on <= row.now.date() and (licence_ends is None or licence_ends > row.now))
+    enters = row.role == ADMINISTRATOR or covers(row.starts_on, row.ends_on, row.time_zone, row.now)
     if row.ended_at or row.expires_at <= row.now or row.standing != "active" or row.account_status != "active" or not enters:
         return None
     expires_at = row.expires_at if row.role == ADMINISTRATOR or licence_ends is None else min(row.expires_at, licence_ends)
@@ -291,13 +275,6 @@ def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:
         departments=departments,
         language=blob.language,
     )
-
-
-def licence_end(ends_on: Any, time_zone: str) -> datetime | None:
-    """The first moment after the licence's last day, in the account's time zone."""
-    if ends_on is None:
-        return None
-    return datetime(ends_on.year, ends_on.month, ends_on.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC) + timedelta(days=1)
 
 
 async def search_alive(session: AsyncSession, *, user_id: UUID | None = None) -> list[tuple[SignedInSession, User]]:
@@ -350,9 +327,7 @@ async def end_sessions_of(
     ids = [row.id for row, _ in await search_alive(session, user_id=user.id) if row.id != but]
     if ids:
         await _end(session, ids, why=why, by=by.name if by else None)
-        record(
-            session, Event.SESSION_ENDED, by=by, on=("user", user.id, user.label), why=why, reason=reason, sessions=len(ids)
-        )
+        record(session, Event.SESSION_ENDED, by=by, on=("user", user.id, user.label), why=why, reason=reason, sessions=len(ids))
     return len(ids)
 
 
@@ -383,5 +358,3 @@ async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | No
 
 def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
-
-

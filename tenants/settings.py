@@ -36,7 +36,9 @@ class Settings(BaseSettings):
 
     environment: Literal["production", "development"] = "production"
     database_url: SecretStr = Field(description="PostgreSQL as the application role")
-    migration_database_url: SecretStr | None = Field(default=None, description="PostgreSQL as the owner of the tables; `migrate` only")
+    migration_database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL as the owner of the tables; `migrate` only"
+    )
     redis_url: SecretStr = Field(description="Redis or Valkey that holds seats and sessions")
     queue_redis_url: SecretStr | None = Field(default=None, description="Redis or Valkey of the queue; the one above without it")
     smtp_url: SecretStr = Field(description="smtp:// (STARTTLS), smtps:// (TLS) or smtp+plain:// (loopback only)")
@@ -44,7 +46,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(description="At least 32 characters; links and cookies are derived from it")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    processes: int = Field(default=1, ge=1, le=256, description="API processes on this machine; hash threads are shared out among them")
+    processes: int = Field(
+        default=1, ge=1, le=256, description="API processes on this machine; hash threads are shared out among them"
+    )
     data_dir: Path = Path(".portillon")
     catalogue: Path | None = None
     demo: bool = True
@@ -59,7 +63,9 @@ class Settings(BaseSettings):
     argon2_memory_kib: int = Field(default=19456, ge=8)
     hash_threads: int | None = Field(default=None, ge=1, description="Argon2 at once in one process; cores / processes without it")
     hash_queue: int = Field(default=64, ge=0, description="Sign-ins that may wait for each hash thread before `busy`")
-    attempts_per_identity: int = Field(default=10, ge=1, description="Wrong passwords per identity and window, from unknown devices")
+    attempts_per_identity: int = Field(
+        default=10, ge=1, description="Wrong passwords per identity and window, from unknown devices"
+    )
     attempts_per_address: int = Field(default=100, ge=1, description="Wrong passwords per network address and window")
     attempts_window: int = Field(default=900, ge=10)
     database_pool: int = Field(default=10, ge=1)
@@ -165,6 +171,6 @@ def _masked(value: Any) -> str:
         return "" if value is None else str(value)
     text = value.get_secret_value()
     parts = urlsplit(text)
-    if not parts.scheme or not parts.netloc and not parts.query:
+    if not parts.scheme or (not parts.netloc and not parts.query):
         return "********"
     return text.replace(f":{parts.password}@", ":********@") if parts.password else text

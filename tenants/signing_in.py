@@ -6,43 +6,34 @@ until the password was right; a refusal for lack of seats never counts as a fail
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from tenants.accounts import Account
-from tenants.activity import Activity, Event, line
+from tenants.activity import Event, write
 from tenants.actors import Actor, Origin, Person
 from tenants.attempts import Attempts
 from tenants.catalogue import ADMINISTRATOR
-from tenants.database import enter, entered
-from tenants.errors import AccountChoice, AccountUnavailable, InvalidCredentials, NotFound, SeatsFull, Unavailable, UserSuspended
+from tenants.database import enter, entered, table_of
+from tenants.errors import AccountChoice, InvalidCredentials, NotFound, SeatsFull, Unavailable
+from tenants.full_pool import find_holders, seats_full
 from tenants.identities import Identity, normal_email
-from tenants.licences import Licence
+from tenants.licences import covers
 from tenants.passwords import Hasher, must_fit
-from tenants.seats import Full, Presence, Seated, SessionKey
-from tenants.sessions import (
-    REMEMBER_SECONDS,
-    Door,
-    NewToken,
-    SignedInSession,
-    find_facts,
-    hot_copy,
-    licence_end,
-    mark_replaced,
-    search_alive,
-)
-from tenants.tokens import Purpose, Signer, decoded, encoded
-from tenants.users import DirectoryEntry, User, active_administrators
+from tenants.places import Place, find_place, may_not_enter
+from tenants.seats import Full, HotCopy, Seated, SessionKey, Taken
+from tenants.sessions import REMEMBER_SECONDS, Door, NewToken, SignedInSession, find_facts, hot_copy, mark_replaced, search_alive
+from tenants.tickets import Candidate, candidate_of, make_ticket, read_ticket
+from tenants.tokens import Signer
+from tenants.users import DirectoryEntry, User, standing_in
 
-TICKET_SECONDS = 600
-
+_NOWHERE = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +59,6 @@ class SignedIn:
     ended: list[tuple[UUID, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A person whose password was right, in one account that they chose or have only one of."""
-
-    identity_id: UUID
-    credentials_version: int
-    email: str
-    account_id: UUID
-    user_id: UUID
-
-
-class Ticket(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Stands for a right password for ten minutes, for one person in one account, until the password changes."""
-
-    account_id: UUID
-    user_id: UUID
-    identity_id: UUID
-    credentials_version: int
-    expires: int
-
-
 async def sign_in(
     keys: Keys,
     *,
@@ -108,34 +78,31 @@ async def sign_in(
     must_fit(password)
     _, email_key = normal_email(email)
     guess = await keys.attempts.take(email_key, origin.ip)
-    rows, chosen = await _look_up(keys, email_key, account)
-    password_hash = rows[0].password_hash if rows else None
-    right = await keys.hasher.verify(password_hash, password)
-    if not right or chosen is None:
-        places = [row for row in rows if row.account_id is not None and row.status in {"active", "suspended"}]
-        if right and account is None and len(places) > 1:
-            await guess.was_right()
-            raise AccountChoice(accounts=[{"slug": row.slug, "name": row.name, "status": row.status} for row in places])
-        await _note_failure(keys, rows, origin, why="password" if not right else "no_place")
+    known, place = await _look_up(keys, email_key, account)
+    right = await keys.hasher.verify(known.password_hash, password)
+    if right:
+        await guess.was_right()
+    if right and known.chosen is None and account is None and len(known.places) > 1:
+        raise AccountChoice(accounts=[_choice(keys.signer, row) for row in known.places])
+    if not right or known.chosen is None or known.password_hash is None:
+        await _note_failure(keys, known, origin, why="no_place" if right else "password")
         raise InvalidCredentials
-    await guess.was_right()
-    if password_hash is not None and keys.hasher.outdated(password_hash):
-        await _renew_hash(keys, chosen.identity_id, password_hash, password)
-    candidate = Candidate(chosen.identity_id, chosen.credentials_version, chosen.email, chosen.account_id, chosen.user_id)
-    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
+    if keys.hasher.outdated(known.password_hash):
+        await _renew_hash(keys, known.chosen.identity_id, known.password_hash, password)
+    return await _enter(keys, candidate_of(known.chosen), place, origin=origin, replace=replace, previous=previous)
 
 
 async def sign_in_with_ticket(
     keys: Keys, *, ticket: str, origin: Origin, replace: UUID | None = None, previous: SessionKey | None = None
 ) -> SignedIn:
     """Try again after SeatsFull without the password. Raises as `sign_in`; InvalidCredentials when the ticket's time is over."""
-    found = _read_ticket(keys.signer, ticket)
-    async with keys.door.database.transaction() as session:
-        identity = await session.get(Identity, found.identity_id)
-    if identity is None or identity.credentials_version != found.credentials_version:
+    candidate = read_ticket(keys.signer, ticket)
+    async with keys.door.database.transaction(candidate.account_id) as session:
+        identity = await session.get(Identity, candidate.identity_id)
+        place = await find_place(session, candidate.user_id)
+    if identity is None or identity.credentials_version != candidate.credentials_version:
         raise InvalidCredentials
-    candidate = Candidate(identity.id, identity.credentials_version, identity.email, found.account_id, found.user_id)
-    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
+    return await _enter(keys, candidate, place, origin=origin, replace=replace, previous=previous)
 
 
 async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Origin, previous: SessionKey) -> SignedIn:
@@ -143,7 +110,13 @@ async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Orig
     async with keys.door.database.transaction() as session:
         row = (
             await session.execute(
-                select(Identity.credentials_version, Identity.email, DirectoryEntry.account_id, DirectoryEntry.user_id)
+                select(
+                    Identity.id.label("identity_id"),
+                    Identity.credentials_version,
+                    Identity.email,
+                    DirectoryEntry.account_id,
+                    DirectoryEntry.user_id,
+                )
                 .join(DirectoryEntry, DirectoryEntry.identity_id == Identity.id)
                 .join(Account, Account.id == DirectoryEntry.account_id)
                 .where(
@@ -151,123 +124,132 @@ async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Orig
                 )
             )
         ).one_or_none()
-    if row is None:
-        raise NotFound
-    candidate = Candidate(actor.identity_id, row.credentials_version, row.email, row.account_id, row.user_id)
-    return await enter_account(keys, candidate, origin=origin, replace=None, previous=previous)
+        if row is None:
+            raise NotFound
+        await enter(session, row.account_id)
+        place = await find_place(session, row.user_id)
+    return await _enter(keys, candidate_of(row), place, origin=origin, replace=None, previous=previous)
 
 
-async def enter_account(
-    keys: Keys, candidate: Candidate, *, origin: Origin, replace: UUID | None, previous: SessionKey | None
+async def search_places(session: AsyncSession, identity_id: UUID) -> list[tuple[str, str]]:
+    """Slug and name of every account that the person may switch to, by name."""
+    found = await session.execute(
+        select(Account.slug, Account.name)
+        .join(DirectoryEntry, DirectoryEntry.account_id == Account.id)
+        .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status == "active", Account.status == "active")
+        .order_by(Account.name)
+    )
+    return [(row.slug, row.name) for row in found]
+
+
+async def _enter(
+    keys: Keys, candidate: Candidate, place: Place | None, *, origin: Origin, replace: UUID | None, previous: SessionKey | None
 ) -> SignedIn:
-    """Take a seat and write the session. The last part of every way in."""
-    door, account_id, session_id = keys.door, candidate.account_id, uuid7()
-    place = await _place(keys, candidate, origin, replace, previous)
-    taken = await _take(keys, candidate, place, session_id)
+    # The last part of every way in: take a seat, then write the session.
+    door, session_id = keys.door, uuid7()
+    place = await _entitled(keys, candidate, place, origin)
+    makes_room = await _makes_room(keys, candidate, place, replace, previous)
+    taken = await _take(keys, candidate, place, session_id, makes_room)
     if isinstance(taken, Full):
         raise await _refuse(keys, candidate, place, taken, origin)
-    token = door.tokens.new(account_id, session_id)
-    why = {session: "replaced" for session in taken.ended}
-    if place.replaced is not None and place.replaced.user_id != candidate.user_id:
-        why[place.replaced.session_id] = "ended_for_room"
+    token = door.tokens.new(candidate.account_id, session_id)
+    why = dict.fromkeys(taken.ended, "replaced")
+    if makes_room is not None and makes_room[0] == replace and makes_room[1] != candidate.user_id:
+        why[replace] = "ended_for_room"
     try:
-        copy = await _write(keys, candidate, session_id, token, why, origin)
+        copy = await _write(keys, candidate, NewSession(session_id, token, why), origin)
     except BaseException:
         # Nobody may hold a seat for a session that was never written.
         await asyncio.shield(_give_up(keys, candidate, session_id))
         raise
-    if previous is not None and previous.account_id != account_id:
+    if previous is not None and previous.account_id != candidate.account_id:
         await _leave_elsewhere(keys, previous, origin)
     verdict = await door.seats.open("open", copy, epoch=taken.epoch)
+    if isinstance(verdict, Gone):
+        await _end_what_was_replaced(keys, candidate, session_id, origin)
     since = verdict.since if isinstance(verdict, Seated) else int(time() * 1000)
     # Anything else than a seat (replaced or changed this very moment) is told at the session's first request.
-    return SignedIn(token, account_id, session_id, copy.blob, since, [(ended, why[ended]) for ended in taken.ended])
+    return SignedIn(token, candidate.account_id, session_id, copy.blob, since, [(ended, why[ended]) for ended in taken.ended])
 
 
-@dataclass(frozen=True, slots=True)
-class _Replaced:
-    session_id: UUID
-    user_id: UUID
+class _Known(NamedTuple):
+    """What is known of an address: its hash, the accounts it may choose from, and the one that is meant."""
+
+    password_hash: str | None
+    rows: list[Any]
+    places: list[Any]
+    chosen: Any
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    user: User
-    account: Account
-    alive: list[UUID]
-    replaced: _Replaced | None
-    may_end: bool
-
-
-async def _look_up(keys: Keys, email_key: str, account: str | None) -> tuple[list[Row[Any]], Row[Any] | None]:
-    # One statement for every address, known or not, before the hash: nothing can be told from the time.
+async def _look_up(keys: Keys, email_key: str, account: str | None) -> tuple[_Known, Place | None]:
+    # Two statements for every address, known or not, and before the hash: nothing can be told from the time.
+    i, d, a = (table_of(model).c for model in (Identity, DirectoryEntry, Account))
     query = (
         select(
-            Identity.id.label("identity_id"), Identity.password_hash, Identity.credentials_version, Identity.email,
-            DirectoryEntry.account_id, DirectoryEntry.user_id, DirectoryEntry.status, Account.slug, Account.name,
+            i.id.label("identity_id"), i.password_hash, i.credentials_version, i.email,
+            d.account_id, d.user_id, d.status, a.slug, a.name,
         )
-        .outerjoin(DirectoryEntry, DirectoryEntry.identity_id == Identity.id)
-        .outerjoin(Account, (Account.id == DirectoryEntry.account_id) & (Account.status != "closed"))
-        .where(Identity.email_key == email_key)
-        .order_by(Account.name)
+        .outerjoin_from(table_of(Identity), table_of(DirectoryEntry), d.identity_id == i.id)
+        .outerjoin(table_of(Account), (a.id == d.account_id) & (a.status != "closed"))
+        .where(i.email_key == email_key)
+        .order_by(a.name)
     )  # fmt: skip
     async with keys.door.database.transaction() as session:
-        rows = [row for row in await session.execute(query) if row.account_id is None or row.slug is not None]
-    places = [row for row in rows if row.status in {"active", "suspended"} and account in {None, row.slug}]
-    return rows or [], places[0] if len(places) == 1 else None
+        rows = list(await session.execute(query))
+        places = [row for row in rows if row.slug is not None and row.status in {"active", "suspended"}]
+        meant = [row for row in places if account in {None, row.slug}]
+        chosen = meant[0] if len(meant) == 1 else None
+        await enter(session, chosen.account_id if chosen else _NOWHERE)
+        place = await find_place(session, chosen.user_id if chosen else _NOWHERE)
+    return _Known(rows[0].password_hash if rows else None, rows, places, chosen), place
 
 
-async def _place(
-    keys: Keys, candidate: Candidate, origin: Origin, replace: UUID | None, previous: SessionKey | None
-) -> _Place:
+async def _entitled(keys: Keys, candidate: Candidate, place: Place | None, origin: Origin) -> Place:
+    # The password was right: from here on the person may be told why they cannot come in.
+    if place is not None and place.standing == "active" and place.account_status == "active":
+        in_time = covers(place.starts_on, place.ends_on, place.time_zone, place.now)
+        if in_time or place.role == ADMINISTRATOR:
+            return place
+    async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
+        refusal = await may_not_enter(session, place) or InvalidCredentials()
+        await _note(session, Event.SIGN_IN_FAILED, candidate, result="refused", why=refusal.code)
+    raise refusal
+
+
+async def _makes_room(
+    keys: Keys, candidate: Candidate, place: Place, replace: UUID | None, previous: SessionKey | None
+) -> tuple[UUID, UUID] | None:
+    # A live session that ends for this one, and its user: the one named, or the one that the same browser holds (seat rule 14).
+    wanted = replace or (previous.session_id if previous and previous.account_id == candidate.account_id else None)
+    if wanted is None:
+        return None
+    if wanted in place.alive:
+        return wanted, candidate.user_id
     async with keys.door.database.transaction(candidate.account_id) as session:
-        user = await session.get(User, (candidate.account_id, candidate.user_id))
-        account = await session.get_one(Account, candidate.account_id)
-        licence = await session.get_one(Licence, candidate.account_id)
-        now = (await session.execute(select(func.now()))).scalar_one()
-        alive = await search_alive(session)
-        administrators = await active_administrators(session)
-    refusal = _refusal(user, account, licence, now, administrators)
-    if refusal is not None or user is None:
-        async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
-            await _note(session, Event.SIGN_IN_FAILED, candidate, result="refused", why=refusal.code if refusal else "no_place")
-        raise refusal or InvalidCredentials
-    rights = keys.door.catalogue.role_rights(user.role, account.kind)
-    replaced = None
-    wanted = replace or (previous.session_id if previous and previous.account_id == account.id else None)
-    if wanted is not None:
-        found = next((row for row, _ in alive if row.id == wanted), None)
-        if found is not None and (found.user_id == user.id or "sessions.end" in rights or wanted != replace):
-            replaced = _Replaced(found.id, found.user_id)
-        elif replace is not None:
+        found = next((row for row, _ in await search_alive(session) if row.id == wanted), None)
+    if found is None or (wanted == replace and not _may_end(keys, place)):
+        if replace is not None:
             raise NotFound
-    own = [row.id for row, _ in alive if row.user_id == user.id]
-    return _Place(user, account, own, replaced, "sessions.end" in rights)
+        return None
+    return found.id, found.user_id
 
 
-def _refusal(user: User | None, account: Account, licence: Licence, now: datetime, administrators: list[User]) -> Exception | None:
-    if user is None or user.status not in {"active", "suspended"} or account.status == "closed":
-        return InvalidCredentials()
-    contact = ", ".join(sorted(a.email for a in administrators if a.id != user.id)[:3]) or None
-    if user.standing != "active":  # type: ignore[attr-defined]  # a column property
-        return UserSuspended(until=user.suspended_until, reason=user.suspended_reason, contact=contact)
-    if account.status == "suspended":
-        return AccountUnavailable(why="account_suspended", contact=contact)
-    ends = licence_end(licence.ends_on, account.time_zone)
-    over = licence.starts_on > now.date() or (ends is not None and ends <= now)
-    return AccountUnavailable(why="licence_ended", contact=contact) if over and user.role != ADMINISTRATOR else None
+def _may_end(keys: Keys, place: Place) -> bool:
+    return "sessions.end" in keys.door.catalogue.role_rights(place.role, place.kind)
 
 
-async def _take(keys: Keys, candidate: Candidate, place: _Place, session_id: UUID) -> Any:
+async def _take(
+    keys: Keys, candidate: Candidate, place: Place, session_id: UUID, makes_room: tuple[UUID, UUID] | None
+) -> Taken | Full:
     for _ in range(8):
         taken = await keys.door.seats.take(
             candidate.account_id,
             user_id=candidate.user_id,
             session_id=session_id,
-            unit=place.account.seat_unit,
-            sessions_per_user=place.account.sessions_per_user,
+            unit=place.seat_unit,
+            sessions_per_user=place.sessions_per_user,
             alive=place.alive,
-            replace=(place.replaced.session_id, place.replaced.user_id) if place.replaced else None,
+            replace=makes_room,
         )
         if taken != "reread":
             return taken
@@ -275,75 +257,62 @@ async def _take(keys: Keys, candidate: Candidate, place: _Place, session_id: UUI
     raise Unavailable(retry_after=1)
 
 
-async def _write(keys: Keys, candidate: Candidate, session_id: UUID, token: NewToken, why: dict[UUID, str], origin: Origin) -> Any:
+class NewSession(NamedTuple):
+    """A session about to be written. `why` are the sessions that made room for it, with their reasons."""
+
+    id: UUID
+    token: NewToken
+    why: dict[UUID, str]
+
+
+async def _write(keys: Keys, candidate: Candidate, new: NewSession, origin: Origin) -> HotCopy:
+    u = table_of(User).c
     async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
         # The row lock of a suspension in the same moment: whoever comes second sees the other.
         done = await session.execute(
-            update(User)
-            .where(
-                User.account_id == entered(session),
-                User.id == candidate.user_id,
-                User.standing == "active",  # type: ignore[attr-defined]  # a column property
-            )
+            update(table_of(User))
+            .where(u.account_id == entered(session), u.id == candidate.user_id, standing_in(u) == "active")
             .values(last_login_at=func.now())
-            .execution_options(synchronize_session=False)
+            .returning(u.name)
         )
-        if not done.rowcount:  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
-            raise InvalidCredentials
+        name = done.scalar_one_or_none()
         await session.execute(
-            insert(SignedInSession).values(
+            insert(table_of(SignedInSession)).values(
                 account_id=entered(session),
-                id=session_id,
+                id=new.id,
                 user_id=candidate.user_id,
-                token_digest=token.digest,
-                expires_at=func.now() + func.make_interval(0, 0, 0, 0, keys.session_hours),
+                token_digest=new.token.digest,
+                expires_at=func.now() + timedelta(hours=keys.session_hours),
                 ip=origin.ip,
                 device=origin.device,
             )
         )
-        facts = await find_facts(session, session_id)
-        copy = hot_copy(keys.door.catalogue, facts) if facts is not None else None
-        if copy is None or facts is None:
+        facts = await find_facts(session, new.id)
+        copy = hot_copy(keys.door.catalogue, facts) if name is not None else None
+        if copy is None:
             raise InvalidCredentials
-        for reason in sorted(set(why.values())):
-            await mark_replaced(session, [s for s, r in why.items() if r == reason], why=reason, by=facts.name or facts.email)
-        await _note(session, Event.SIGNED_IN, candidate, name=facts.name, session_id=session_id, ended=list(why))
+        for reason in sorted(set(new.why.values())):
+            ended = [session_id for session_id, why in new.why.items() if why == reason]
+            await mark_replaced(session, ended, why=reason, by=name or candidate.email)
+        await _note(session, Event.SIGNED_IN, candidate, name=name or "", session_id=new.id, ended=list(new.why))
     return copy
 
 
-async def _refuse(keys: Keys, candidate: Candidate, place: _Place, full: Full, origin: Origin) -> SeatsFull:
+async def _refuse(keys: Keys, candidate: Candidate, place: Place, full: Full, origin: Origin) -> SeatsFull:
     async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
-        await _note(
-            session, Event.SEAT_REFUSED, candidate, result="refused", name=place.user.name, seats=full.seats, in_use=full.in_use
-        )
-        alive = await search_alive(session)
-    holders = _holders(alive, await keys.door.seats.presence(candidate.account_id), candidate.user_id, place)
-    choices = ["retry"]
-    if any(holder["mine"] for holder in holders):
-        choices.append("end_own")
-    if place.may_end and any(not holder["mine"] for holder in holders):
-        choices.append("end_other")
-    shown = holders if place.account.show_holders or place.may_end else [holder for holder in holders if holder["mine"]]
-    ticket = _make_ticket(keys.signer, candidate)
-    return SeatsFull(seats=full.seats, in_use=full.in_use, holders=shown, choices=choices, ticket=ticket)
+        facts = {"seats": full.seats, "in_use": full.in_use}
+        await _note(session, Event.SEAT_REFUSED, candidate, result="refused", name=place.name, **facts)
+        holders = await find_holders(session, keys.door.seats, unit=place.seat_unit, user_id=candidate.user_id)
+    refusal = seats_full(full, holders, may_end=_may_end(keys, place), shows=place.show_holders)
+    refusal.facts["ticket"] = make_ticket(keys.signer, candidate)
+    return refusal
 
 
-def _holders(
-    alive: list[tuple[SignedInSession, User]], presence: Presence, user_id: UUID, place: _Place
-) -> list[dict[str, Any]]:
-    now = datetime.now(UTC)
-    holding = {holder for holder, until in presence.leases.items() if until > now}
-    return [
-        {
-            "session_id": row.id,
-            "name": user.label,
-            "since": row.started_at,
-            "last_activity": presence.seen.get(row.id, row.started_at),
-            "mine": user.id == user_id,
-        }
-        for row, user in alive
-        if (user.id if place.account.seat_unit == "user" else row.id) in holding
-    ]
+async def _end_what_was_replaced(keys: Keys, candidate: Candidate, session_id: UUID, origin: Origin) -> None:
+    # The same person signed in again before this row was written, so that sign-in found no row to end. Left alive, it would come
+    # back as a session too many at its first request.
+    async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
+        await mark_replaced(session, [session_id], why="replaced", by=candidate.email)
 
 
 async def _leave_elsewhere(keys: Keys, previous: SessionKey, origin: Origin) -> None:
@@ -371,9 +340,9 @@ async def _renew_hash(keys: Keys, identity_id: UUID, old: str, password: str) ->
         )
 
 
-async def _note_failure(keys: Keys, rows: list[Row[Any]], origin: Origin, *, why: str) -> None:
+async def _note_failure(keys: Keys, known: _Known, origin: Origin, *, why: str) -> None:
     # A stranger's try is written too, into the operator's account: the same work for every address.
-    place = next((row for row in rows if row.account_id is not None), None)
+    place = next((row for row in known.rows if row.account_id is not None), None)
     async with keys.door.database.transaction(origin=origin) as session:
         operator = await session.scalar(select(Account.id).where(Account.kind == "operator"))
         account_id = place.account_id if place else operator
@@ -381,30 +350,16 @@ async def _note_failure(keys: Keys, rows: list[Row[Any]], origin: Origin, *, why
             return
         await enter(session, account_id)
         person = Person(place.user_id, place.identity_id, "", place.email) if place else None
-        facts = line(session, Event.SIGN_IN_FAILED, by=person, result="failed", why=why)
-        await session.execute(insert(Activity).values(facts))
+        await write(session, Event.SIGN_IN_FAILED, by=person, result="failed", why=why)
 
 
-async def _note(session: AsyncSession, event: Event, candidate: Candidate, *, name: str = "", result: Any = "done", **facts: Any) -> None:
+async def _note(
+    session: AsyncSession, event: Event, candidate: Candidate, *, name: str = "", result: Any = "done", **facts: Any
+) -> None:
     person = Person(candidate.user_id, candidate.identity_id, name or candidate.email, candidate.email)
-    written = line(session, event, by=person, on=("user", candidate.user_id, name or candidate.email), result=result, **facts)
-    await session.execute(insert(Activity).values(written))
+    await write(session, event, by=person, on=("user", candidate.user_id, person.name), result=result, **facts)
 
 
-def _make_ticket(signer: Signer, candidate: Candidate) -> str:
-    body = msgspec.msgpack.encode(
-        Ticket(candidate.account_id, candidate.user_id, candidate.identity_id, candidate.credentials_version, int(time()) + TICKET_SECONDS)
-    )
-    return encoded(signer.tag(Purpose.TICKET, body) + body)
-
-
-def _read_ticket(signer: Signer, ticket: str) -> Ticket:
-    raw = decoded(ticket)
-    if raw is None or not signer.matches(raw[:24], Purpose.TICKET, raw[24:]):
-        raise InvalidCredentials
-    found = msgspec.msgpack.decode(raw[24:], type=Ticket)
-    if found.expires < time():
-        raise InvalidCredentials
-    return found
-
-
+def _choice(signer: Signer, row: Any) -> dict[str, Any]:
+    # The password was right: whoever chooses needs not give it again.
+    return {"slug": row.slug, "name": row.name, "status": row.status, "ticket": make_ticket(signer, candidate_of(row))}

@@ -27,6 +27,8 @@ async def suspend(
     if until is not None and not await session.scalar(select(until > func.now())):
         raise Invalid("suspended_until", "in_the_past")
     if user.status == "struck_off":
+        # A suspension ends by itself, and nobody may become active who never accepted.
+        await _must_have_accepted(session, user)
         await take_place(session)
     await keep_an_administrator(session, catalogue, actor.account_kind, without=user)
     user.status = "suspended"
@@ -58,8 +60,7 @@ async def activate(session: AsyncSession, catalogue: Catalogue, actor: Actor, us
         return user
     if user.status == "invited":
         raise NotInState(state="invited")
-    if user.last_login_at is None and not await _has_accepted(session, user):
-        raise NotInState(state="never_accepted")
+    await _must_have_accepted(session, user)
     if user.status == "struck_off":
         await take_place(session)
     user.status = "active"
@@ -100,9 +101,12 @@ async def _flushed(session: AsyncSession, user: User) -> None:
     raise_epoch(session, user.account_id)
 
 
-async def _has_accepted(session: AsyncSession, user: User) -> bool:
+async def _must_have_accepted(session: AsyncSession, user: User) -> None:
+    if user.last_login_at is not None:
+        return
     found = await session.scalar(
         text("SELECT true FROM invitations WHERE account_id = :a AND user_id = :u AND accepted_at IS NOT NULL LIMIT 1"),
         {"a": user.account_id, "u": user.id},
     )
-    return bool(found)
+    if not found:
+        raise NotInState(state="never_accepted")

@@ -3,6 +3,7 @@
 from tenants.accounts import Account
 from tenants.activity import Activity
 from tenants.database import AccountOwned, Base
+from tenants.idempotency import IdempotencyKey
 from tenants.identities import Identity
 from tenants.invitations import Invitation
 from tenants.licences import Licence, LicenceChange
@@ -17,6 +18,7 @@ __all__ = [
     "Activity",
     "Base",
     "DirectoryEntry",
+    "IdempotencyKey",
     "Identity",
     "Invitation",
     "Licence",

@@ -11,6 +11,8 @@ from uuid import UUID
 from tenants.errors import LinkInvalid
 
 _TAG = 24
+# Says that a link was made here, whatever became of it since: so an old link and a made-up one are told apart without the row.
+_MARK = 8
 _NOBODY = UUID(int=0)
 
 
@@ -28,7 +30,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a link says of itself before its tag is checked: where to look."""
+    """What a link of ours says of itself before its tag is checked: where to look."""
 
     account_id: UUID
     row_id: UUID
@@ -55,7 +57,15 @@ class Signer:
     def link(self, purpose: Purpose, *, account_id: UUID | None, row_id: UUID, nonce: bytes) -> str:
         """The token of a mailed link: the same for every retry until the row gets a new nonce."""
         account = (account_id or _NOBODY).bytes
-        return encoded(account + row_id.bytes + self.tag(purpose, account, row_id.bytes, nonce))
+        place = account + row_id.bytes
+        return encoded(place + self.tag(purpose, place)[:_MARK] + self.tag(purpose, account, row_id.bytes, nonce))
+
+    def claim(self, purpose: Purpose, token: str) -> Claim:
+        """Take a link's token apart. Raises LinkInvalid for anything that was not made by `link` for this purpose."""
+        raw = decoded(token)
+        if raw is None or len(raw) != 32 + _MARK + _TAG or not hmac.compare_digest(raw[32:40], self.tag(purpose, raw[:32])[:_MARK]):
+            raise LinkInvalid
+        return Claim(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32 + _MARK :])
 
     def opens(self, claim: Claim, purpose: Purpose, *, nonce: bytes) -> bool:
         """Whether the link was made for this row and its present nonce."""
@@ -65,14 +75,6 @@ class Signer:
 def new_nonce() -> bytes:
     """16 random bytes; replacing a row's nonce makes every earlier link to it worthless."""
     return secrets.token_bytes(16)
-
-
-def claim(token: str) -> Claim:
-    """Take a link's token apart. Raises LinkInvalid for anything that was not made by `link`."""
-    raw = decoded(token)
-    if raw is None or len(raw) != 32 + _TAG:
-        raise LinkInvalid
-    return Claim(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
 
 
 def encoded(raw: bytes) -> str:

@@ -1,7 +1,7 @@
 """Users: an identity's place in one account, its status, and the last administrator."""
 
 from datetime import datetime
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from sqlalchemy import (
@@ -62,6 +62,11 @@ class User(AccountOwned, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None] = mapped_column()
 
+    # A suspension ends by itself, on the database's clock; whoever reads a status reads this.
+    standing: Mapped[Status] = column_property(
+        case((and_(status == "suspended", suspended_until <= func.now()), "active"), else_=status)
+    )
+
     @property
     def label(self) -> str:
         """How a line of history names the person."""
@@ -73,12 +78,6 @@ class User(AccountOwned, Base):
         return ("user", self.id, self.label)
 
 
-# A suspension ends by itself, on the database's clock; whoever reads a status reads this.
-User.standing = column_property(  # type: ignore[attr-defined]  # declared after the columns that it reads
-    case((and_(User.status == "suspended", User.suspended_until <= func.now()), "active"), else_=User.status)
-)
-
-
 class DirectoryEntry(Base):
     """Which accounts know an identity. Outside the wall: a sign-in looks here before it may enter anywhere.
 
@@ -88,7 +87,10 @@ class DirectoryEntry(Base):
     __tablename__ = "directory"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["account_id", "user_id", "status"], ["users.account_id", "users.id", "users.status"], onupdate="CASCADE", ondelete="CASCADE"
+            ["account_id", "user_id", "status"],
+            ["users.account_id", "users.id", "users.status"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
     )
 
@@ -98,15 +100,14 @@ class DirectoryEntry(Base):
     status: Mapped[Status] = mapped_column(Text)
 
 
-def standing(user: User) -> Status:
-    """The status as of the reading, dated suspensions over."""
-    found: Status = user.standing  # type: ignore[attr-defined]  # a column property, see above
-    return found
-
-
 def counted() -> ColumnElement[bool]:
     """Who counts in the licence's users: active, suspended, and invited until the invitation expires."""
     return or_(User.status.in_(("active", "suspended")), and_(User.status == "invited", User.invited_until > func.now()))
+
+
+def standing_in(columns: Any) -> ColumnElement[Any]:
+    """`User.standing` over plain columns, for the reads that every request or sign-in pays for."""
+    return case((and_(columns.status == "suspended", columns.suspended_until <= func.now()), "active"), else_=columns.status)
 
 
 async def count_users(session: AsyncSession) -> int:
@@ -124,7 +125,9 @@ async def take_place(session: AsyncSession) -> None:
 
 async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
     """A user of the account entered who is not deleted."""
-    return await session.scalar(select(User).where(User.account_id == entered(session), User.id == user_id, User.status != "deleted"))
+    return await session.scalar(
+        select(User).where(User.account_id == entered(session), User.id == user_id, User.status != "deleted")
+    )
 
 
 async def get_user(session: AsyncSession, user_id: UUID) -> User:
@@ -132,14 +135,14 @@ async def get_user(session: AsyncSession, user_id: UUID) -> User:
     return await find_user(session, user_id) or _not_found()
 
 
-def search_users(account_id: UUID, *, q: str | None = None, status: Status | None = None, role: str | None = None) -> Select[tuple[User]]:
+def search_users(account_id: UUID, *, q: str | None = None, status: Status | None = None, role: str | None = None) -> Select[User]:
     """Users of the account, without deleted ones, by part of name or address, status and role."""
     query = select(User).where(User.account_id == account_id, User.status != "deleted")
     if q:
         pattern = f"%{q.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
         query = query.where(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
     if status:
-        query = query.where(User.standing == status)  # type: ignore[attr-defined]  # a column property
+        query = query.where(User.standing == status)
     return query.where(User.role == role) if role else query
 
 
@@ -148,7 +151,7 @@ async def active_administrators(session: AsyncSession) -> list[User]:
     found = await session.scalars(
         select(User).where(
             User.account_id == entered(session),
-            User.standing == "active",  # type: ignore[attr-defined]  # a column property
+            User.standing == "active",
             User.role == ADMINISTRATOR,
         )
     )
@@ -221,7 +224,7 @@ async def keep_an_administrator(
     """
     everything = catalogue.rights_of(kind)
     full = [key for key in catalogue.roles if catalogue.role_rights(key, kind) == everything] or [ADMINISTRATOR]
-    if standing(without) != "active" or without.role not in full or unless_role in full:
+    if without.standing != "active" or without.role not in full or unless_role in full:
         return
     others = await session.scalar(
         select(func.count())
@@ -229,14 +232,13 @@ async def keep_an_administrator(
         .where(
             User.account_id == entered(session),
             User.id != without.id,
-            User.standing == "active",  # type: ignore[attr-defined]  # a column property
+            User.standing == "active",
             User.role.in_(full),
             User.departments.is_(None),
         )
     )
     if not others:
         raise LastAdministrator
-
 
 
 def _not_found() -> NoReturn:

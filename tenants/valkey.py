@@ -48,7 +48,7 @@ class Valkey:
         wire = self._wire
         if wire is None or wire.broken:
             wire = await self._connect()
-        answer = await wire.send(hiredis.pack_command(parts))
+        answer = await wire.send(_packed(*parts))
         if isinstance(answer, hiredis.ReplyError):
             raise answer
         return answer
@@ -58,7 +58,7 @@ class Valkey:
         wire = self._wire
         if wire is None or wire.broken:
             wire = await self._connect()
-        answer = await wire.send(hiredis.pack_command((b"EVALSHA", script.digest, len(keys), *keys, *arguments)))
+        answer = await wire.send(_packed(b"EVALSHA", script.digest, len(keys), *keys, *arguments))
         if isinstance(answer, hiredis.ReplyError):
             if not str(answer).startswith("NOSCRIPT"):
                 raise _refusal(answer)
@@ -166,9 +166,14 @@ async def _open(url: str) -> _Wire:
 
 
 async def _said_yes(wire: _Wire, *parts: Part) -> None:
-    answer = await wire.send(hiredis.pack_command(parts))
+    answer = await wire.send(_packed(*parts))
     if isinstance(answer, hiredis.ReplyError):
         raise answer
+
+
+def _packed(*parts: Part) -> bytes:
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
+    return packed
 
 
 def _refusal(answer: hiredis.ReplyError) -> Exception:

@@ -96,7 +96,7 @@ async def empty(servers: Addresses) -> None:
         await connection.execute("TRUNCATE " + ", ".join(t for t in tables if t != "alembic_version"))
     finally:
         await connection.close()
-    import redis.asyncio as redis  # noqa: PLC0415 - only this fixture needs a second client
+    import redis.asyncio as redis
 
     async with redis.from_url(servers.redis_url) as client:
         await client.flushall()

@@ -16,7 +16,7 @@ from tenants.resellers import NewAdministrator
 from tenants.tokens import Purpose
 from tenants.users import User
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who exist for a second
+PASSWORD = "correct horse battery staple"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ async def accept(house: House, account_id: UUID, user_id: UUID, *, name: str | N
 async def invitation_token(house: House, account_id: UUID, user_id: UUID) -> str:
     """The token that the invitation's mail would carry."""
     async with house.database.transaction(account_id) as session:
-        found = (await session.scalars(select(Invitation).where(Invitation.account_id == account_id, Invitation.user_id == user_id))).one()
+        found = (
+            await session.scalars(select(Invitation).where(Invitation.account_id == account_id, Invitation.user_id == user_id))
+        ).one()
     return house.signer.link(Purpose.INVITATION, account_id=account_id, row_id=found.id, nonce=found.nonce)
 
 

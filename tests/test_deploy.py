@@ -4,14 +4,23 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 import yaml
 
+from service.embedded import free_port
 from tenants.settings import PREFIX, Settings, load_settings
 
 TOP = Path(__file__).resolve().parent.parent
@@ -162,18 +171,100 @@ def test_the_units_name_only_commands_and_settings_that_exist() -> None:
     assert set(re.findall(rf"{PREFIX}[A-Z_]+", text)) <= KNOWN
 
 
-def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
+class Echo(BaseHTTPRequestHandler):
+    """Stands where an API process would: answers with the headers that reached it."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(dict(self.headers.items())).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[httpx.Client]:
+    """nginx by our file, on other ports and with a certificate made here; the process behind :8001 lives, :8002 is dead."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not on this machine")
-    certificate = trustme.CA().issue_cert("portillon.example.com")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "fullchain.pem")
-    certificate.private_key_pem.write_to_path(tmp_path / "privkey.pem")
-    text = (DEPLOY / "nginx" / "portillon.conf").read_text(encoding="utf-8")
-    # Trying a configuration binds its ports: high ones, and on this machine alone.
-    adapted = re.sub(r"listen \[::\]:(443|80)\b", r"listen 127.0.0.2:14\1", text)
-    adapted = re.sub(r"listen (443|80)\b", r"listen 127.0.0.1:14\1", adapted)
-    adapted = adapted.replace("/etc/ssl/portillon", str(tmp_path)).replace("/var/log/nginx", str(tmp_path))
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{adapted}\n}}\n", encoding="utf-8")
-    command = ["nginx", "-t", "-q", "-p", str(tmp_path), "-e", str(tmp_path / "start.log"), "-c", str(tmp_path / "nginx.conf")]
-    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    living = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=living.serve_forever, daemon=True).start()
+    port = free_port()
+    arguments = nginx_on(tmp_path, {"443": port, "80": free_port(), "8001": living.server_port, "8002": free_port()})
+    tried = subprocess.run([*arguments, "-t", "-q"], capture_output=True, text=True, check=False)
     assert tried.returncode == 0, tried.stderr
+    nginx = subprocess.Popen([*arguments, "-g", "daemon off;"])
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    try:
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted) as client:
+            wait_for(lambda: listens(port))
+            yield client
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
+        living.shutdown()
+        living.server_close()
+
+
+def nginx_on(folder: Path, ports: dict[str, int]) -> list[str]:
+    """Write the configuration for these ports; the command that reads it."""
+    text = (DEPLOY / "nginx" / "portillon.conf").read_text(encoding="utf-8")
+    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"listen (443|80)\b", lambda found: f"listen 127.0.0.1:{ports[found[1]]}", text)
+    text = re.sub(r"127\.0\.0\.1:(8001|8002)", lambda found: f"127.0.0.1:{ports[found[1]]}", text)
+    text = re.sub(r"/etc/ssl/portillon/\w+\.pem", str(folder / "both.pem"), text).replace("/var/log/nginx", str(folder))
+    own = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(f"pid {folder}/pid;\nevents {{}}\nhttp {{\n{own}{text}\n}}\n", encoding="utf-8")
+    return ["nginx", "-p", str(folder), "-e", str(folder / "start.log"), "-c", str(folder / "nginx.conf")]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """10 seconds at most."""
+    give_up = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def test_the_proxy_speaks_for_itself_about_the_client(proxy: httpx.Client) -> None:
+    lies = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "for=6.6.6.6",
+    }
+    for path in ("/api/v1/session", "/api/v1/session/events", "/readyz"):
+        arrived = proxy.get(path, headers={**lies, "X-Real-IP": "6.6.6.6"}).json()
+        about = {name: value for name, value in arrived.items() if name.startswith(("X-", "Forwarded"))}
+        assert about == {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "localhost"}
+
+
+def test_the_proxy_goes_round_a_dead_process_and_stops_large_bodies(proxy: httpx.Client) -> None:
+    assert [proxy.post("/api/v1/login", content=b"x" * 1000).status_code for _ in range(6)] == [200] * 6
+    assert proxy.post("/api/v1/login", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+
+
+def test_the_proxy_writes_no_token_into_its_logs(proxy: httpx.Client, tmp_path: Path) -> None:
+    proxy.get(
+        "/invitation", params={"token": "never-in-a-log"}, headers={"Referer": "https://localhost/reset?token=never-in-a-log"}
+    )
+    # A line is written after its answer is sent.
+    wait_for(lambda: (tmp_path / "portillon.log").stat().st_size > 0)
+    logs = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.log")}
+    assert json.loads(logs["portillon.log"])["path"] == "/invitation"
+    assert "never-in-a-log" not in "".join(logs.values())

@@ -15,7 +15,7 @@ from tenants.licences import LicenceChange
 from tenants.outbox import Lease, Letter, OwedMail
 from tenants.password_resets import PasswordReset
 from tenants.tokens import Purpose, Signer
-from tenants.users import User, standing
+from tenants.users import User
 from workers.stationery import Reader, Stationery, moment
 
 
@@ -155,7 +155,7 @@ async def _user(session: AsyncSession, lease: Lease) -> User:
 
 async def _active(session: AsyncSession, lease: Lease) -> User | None:
     user = await _user(session, lease)
-    return user if standing(user) == "active" else None
+    return user if user.standing == "active" else None
 
 
 async def _reader(session: AsyncSession, user: User, account: Account) -> Reader:

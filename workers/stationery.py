@@ -56,7 +56,7 @@ class Stationery:
         self.public_url = settings.public_url
         self._domain = urlsplit(settings.public_url).hostname or "localhost"
         name, address = parseaddr(settings.mail_from)
-        self._from = Address(display_name=name, addr_spec=_on_the_wire(address))
+        self._from = Address(display_name=name, addr_spec=address)
         self._templates = {(letter, language): _compiled(letter, language) for letter in Letter for language in LANGUAGES}
 
     @property
@@ -80,9 +80,10 @@ class Stationery:
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = f"<{row_id.hex}.{account_id.hex[-8:]}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = language
         message.set_content(text.strip() + "\n", cte="quoted-printable")
         message.add_alternative(mrml.to_html(mjml, render_options=_NO_WEB_FONTS).content, subtype="html", cte="quoted-printable")
+        # Last: new content takes away every Content- header that was there before.
+        message["Content-Language"] = language
         return message
 
 
@@ -126,7 +127,5 @@ def _compiled(letter: Letter, language: str) -> tuple[Template, Template, Templa
 
 def _on_the_wire(address: str) -> str:
     # A domain with accents has an ASCII form that every mail server takes; a local part with accents has none.
-    found = validate_email(
-        address, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False, test_environment=True
-    )
+    found = validate_email(address, check_deliverability=False, test_environment=True)
     return found.ascii_email or found.normalized

@@ -150,7 +150,9 @@ def read_catalogue(actor: Actor, house: House) -> CatalogueCard:
     here = catalogue.rights_of(actor.account_kind)
     return CatalogueCard(
         actions={name: dict(labels) for name, labels in catalogue.actions.items()},
-        sections=[SectionCard(s.key, dict(s.label), list(s.rights)) for s in catalogue.sections if actor.account_kind in s.account_kinds],
+        sections=[
+            SectionCard(s.key, dict(s.label), list(s.rights)) for s in catalogue.sections if actor.account_kind in s.account_kinds
+        ],
         roles=[
             RoleCard(r.key, dict(r.label), dict(r.help), [right for right in catalogue.rights if right in r.rights & here])
             for r in catalogue.roles.values()

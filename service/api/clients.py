@@ -57,14 +57,14 @@ class NewTerms(msgspec.Struct, forbid_unknown_fields=True):
     """A whole licence: absent fields take the plan's value; null is no limit where a plan may have none."""
 
     plan: Key
-    users: Count | None | UnsetType = UNSET
-    departments: Count | None | UnsetType = UNSET
+    users: Count | UnsetType | None = UNSET
+    departments: Count | UnsetType | None = UNSET
     seats: Count | UnsetType = UNSET
     accountant_seats: Annotated[int, msgspec.Meta(ge=0, le=licences.MOST)] | UnsetType = UNSET
-    pool_seats: Annotated[int, msgspec.Meta(ge=0, le=licences.MOST)] | None | UnsetType = UNSET
+    pool_seats: Annotated[int, msgspec.Meta(ge=0, le=licences.MOST)] | UnsetType | None = UNSET
     options: list[Key] | UnsetType = UNSET
     starts_on: date | UnsetType = UNSET
-    ends_on: date | None | UnsetType = UNSET
+    ends_on: date | UnsetType | None = UNSET
     reason: Reason | None = None
 
 

@@ -161,7 +161,7 @@ def who_am_i() -> WhoAmI:
     raise NotImplementedError
 
 
-@post("/session/switch", right=Open.TO_SIGNED_IN, refuses=(401, 403, 404))
+@post("/session/switch", right=Open.TO_SIGNED_IN, refuses=(401, 403, 404), opt={"keeps_answer": False})
 async def switch(data: JSONBody[Switch], caller: Caller, house: House, origin: Origin) -> SignedIn:
     """Work in another account of the same person; the present session ends once the new one has its place."""
     signed = await signing_in.switch_account(house.keys, caller.actor, account=data.account, origin=origin, previous=caller.key)

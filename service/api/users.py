@@ -45,7 +45,7 @@ class UserChange(msgspec.Struct, forbid_unknown_fields=True):
     role: Key | UnsetType = UNSET
     departments: Departments | UnsetType = UNSET
     status: Literal["active", "suspended", "struck_off"] | UnsetType = UNSET
-    suspended_until: Annotated[datetime, msgspec.Meta(tz=True)] | None | UnsetType = UNSET
+    suspended_until: Annotated[datetime, msgspec.Meta(tz=True)] | UnsetType | None = UNSET
     reason: Reason | UnsetType = UNSET
 
 
@@ -81,7 +81,9 @@ async def list_users(
     q: Annotated[str | None, QueryParameter(max_length=100, description="Part of name or address")] = None,
     status: Annotated[Status | None, QueryParameter()] = None,
     role: Annotated[str | None, QueryParameter(max_length=60)] = None,
-    sort: Annotated[str, QueryParameter(max_length=30, description="name, email, last_login_at or created_at; - before it for descending")] = "name",
+    sort: Annotated[
+        str, QueryParameter(max_length=30, description="name, email, last_login_at or created_at; - before it for descending")
+    ] = "name",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[UserCard]:
@@ -130,7 +132,9 @@ async def read_user(user_id: FromPath[UUID], session: Session) -> Response[UserC
 
 
 @patch("/users/{user_id:uuid}", right="users.manage", refuses=(404,))
-async def change_user(user_id: FromPath[UUID], data: JSONBody[UserChange], session: Session, actor: Actor, house: House) -> UserCard:
+async def change_user(
+    user_id: FromPath[UUID], data: JSONBody[UserChange], session: Session, actor: Actor, house: House
+) -> UserCard:
     """Change name, role, departments or status. A new role works at the person's next request; leaving `active` ends their sessions first."""
     if data.status != "suspended" and (data.suspended_until is not UNSET or data.reason is not UNSET):
         raise Invalid("suspended_until" if data.suspended_until is not UNSET else "reason", "needs_status")
@@ -185,11 +189,13 @@ async def _set_status(session: AsyncSession, catalogue: Catalogue, actor: ActorO
 
 
 async def _card(session: AsyncSession, user: User) -> UserCard:
+    # What PostgreSQL computes, the standing, is read again once the changes are written.
+    await session.flush()
+    await session.refresh(user)
     return (await _cards(session, [user]))[0]
 
 
 async def _cards(session: AsyncSession, rows: list[User]) -> list[UserCard]:
-    await session.flush()
     states = await invitations.states(session, rows)
     return [
         UserCard(
@@ -198,9 +204,9 @@ async def _cards(session: AsyncSession, rows: list[User]) -> list[UserCard]:
             name=user.name,
             role=user.role,
             departments=user.departments,
-            status=users.standing(user),  # type: ignore[arg-type]  # deleted users are in no list
-            suspended_until=user.suspended_until if users.standing(user) == "suspended" else None,
-            suspended_reason=user.suspended_reason if users.standing(user) == "suspended" else None,
+            status=user.standing,  # type: ignore[arg-type]  # deleted users are in no list
+            suspended_until=user.suspended_until if user.standing == "suspended" else None,
+            suspended_reason=user.suspended_reason if user.standing == "suspended" else None,
             last_login_at=user.last_login_at,
             created_at=user.created_at,
             invitation=InvitationFacts(**states[user.id]) if user.id in states else None,

@@ -1,1 +1,1 @@
-"""The server-rendered pages."""
+"""The console: pages for people, rendered on the server, that work without scripts."""

@@ -1,1 +1,1 @@
-"""Tests of console."""
+"""The console's pages, with and without a browser."""

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from service.embedded import Addresses
 from tenants.house import House
 from tests import make
 from tests.make import Company
-from tests.workers.post import settle_everything
+from tests.workers.post import change
 from tests.workers.scripted_smtp import ScriptedServer
 
 
@@ -19,8 +20,8 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def acme(house: House) -> Company:
+async def acme(house: House, servers: Addresses) -> Company:
     """A company with an administrator; the mail that its making owed is out of the way."""
     company = await make.company(house, "Acme", staff=1)
-    await settle_everything(house)
+    await change(servers, "TRUNCATE outbox")
     return company

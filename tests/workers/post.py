@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 
 from service.embedded import Addresses
 from tenants import invitations
@@ -42,7 +42,7 @@ async def mails(house: House, company: Company) -> list[OwedMail]:
     """Every row of the company's outbox, oldest first."""
     async with house.database.transaction(company.account_id) as session:
         rows = await session.scalars(select(OwedMail).where(OwedMail.account_id == company.account_id).order_by(OwedMail.id))
-        return [row for row in rows if row.state != "cancelled" or row.last_reply != "out of the way"]
+        return list(rows)
 
 
 async def lease_all(house: House, *, seconds: int = 90) -> list[Lease]:
@@ -50,18 +50,6 @@ async def lease_all(house: House, *, seconds: int = 90) -> list[Lease]:
     async with house.database.transaction() as session:
         await step_into_sorting_room(session)
         return await claim(session, limit=100, lease_seconds=seconds)
-
-
-async def settle_everything(house: House) -> None:
-    """Nothing that was owed until now is owed any more."""
-    async with house.database.transaction() as session:
-        await step_into_sorting_room(session)
-        await session.execute(
-            update(OwedMail)
-            .where(OwedMail.state == "owed")
-            .values(state="cancelled", last_reply="out of the way")
-            .execution_options(across_accounts=True, synchronize_session=False)
-        )
 
 
 async def change(servers: Addresses, statement: str, *values: Any) -> None:
@@ -83,7 +71,7 @@ def text_of(message: EmailMessage) -> str:
     part = message.get_body(("plain",))
     assert part is not None
     content: str = part.get_content()
-    return content
+    return content.replace("\r\n", "\n")
 
 
 def html_of(message: EmailMessage) -> str:
@@ -91,7 +79,7 @@ def html_of(message: EmailMessage) -> str:
     part = message.get_body(("html",))
     assert part is not None
     content: str = part.get_content()
-    return content
+    return content.replace("\r\n", "\n")
 
 
 def token_in(message: EmailMessage) -> str:

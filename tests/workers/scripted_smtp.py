@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -97,13 +96,13 @@ class ScriptedServer:
         self.visits.append(visit)
         try:
             await self._talk(visit, reader, writer)
+            writer.close()
         except (ConnectionError, ssl.SSLError, EOFError):
-            writer.transport.abort()
+            pass
         finally:
             self._talks.discard(talk)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            if not writer.is_closing():
+                writer.transport.abort()
 
     async def _talk(self, visit: Visit, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def say(text: str) -> None:

@@ -1,6 +1,8 @@
 """Letters say who, what and until when, in the reader's language, and their links open."""
 
 from datetime import timedelta
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 
 import pytest
 
@@ -10,7 +12,7 @@ from tenants.house import House
 from tests import make
 from tests.conftest import MailServer
 from tests.make import Company
-from tests.workers.post import change, deliver, html_of, invite, mails, settle_everything, text_of, token_in
+from tests.workers.post import change, deliver, html_of, invite, mails, text_of, token_in
 
 NBSP = "\u00a0"
 
@@ -51,7 +53,7 @@ async def test_an_invitation_in_english_opens_what_it_promises(house: House, acm
 async def test_dates_are_on_the_accounts_clock(house: House, acme: Company, mail_server: MailServer, servers: Addresses) -> None:
     await change(servers, "UPDATE accounts SET time_zone = 'Asia/Tokyo' WHERE id = $1", acme.account_id)
     await invite(house, acme, "kim@example.com", language="en")
-    await invite(house, acme, "léa@example.com", language="fr")
+    await invite(house, acme, "lea@example.com", language="fr")
     await change(servers, "UPDATE invitations SET expires_at = '2090-03-01 20:30:00+00'")
     await deliver(house)
     said = {message["Content-Language"]: text_of(message) for _, _, message in mail_server.messages}
@@ -64,7 +66,7 @@ async def test_an_expired_link_reaches_the_administrators(
 ) -> None:
     user = await invite(house, acme, "kim@example.com", name="Kim")
     token = await make.invitation_token(house, acme.account_id, user.id)
-    await settle_everything(house)
+    await change(servers, "TRUNCATE outbox")
     await change(servers, "UPDATE invitations SET expires_at = now() - interval '1 day' WHERE user_id = $1", user.id)
     async with house.database.transaction() as session:
         await invitations.ask_for_renewal(session, house.signer, token)
@@ -136,7 +138,7 @@ async def test_changed_seats(
     above = await make.operator(house)
     seller = await make.actor(house, above, above.administrator)
     for seats in (25, 1):
-        await settle_everything(house)
+        await change(servers, "TRUNCATE outbox")
         async with house.database.transaction(above.account_id) as session:
             await resellers.set_licence(
                 session,
@@ -163,8 +165,9 @@ async def test_names_of_every_script_arrive(house: House, acme: Company, mail_se
     await invite(house, acme, "someone@example.com", name=name, message=f"Für {name}")
     await deliver(house)
     [(_, _, message)] = mail_server.messages
-    assert message["To"].addresses[0].display_name == name
-    assert message["To"].addresses[0].addr_spec == "someone@example.com"
+    # The standard library's new parser puts spaces between encoded words; mail programs and its old one do not (RFC 2047, 6.2).
+    written = str(make_header(decode_header(dict(message.raw_items())["To"])))
+    assert parseaddr(written) == (name, "someone@example.com")
     assert f"Hello {name}," in text_of(message)
     assert f"> Für {name}" in text_of(message)
 

@@ -179,6 +179,22 @@ CREATE TABLE invitations (
 CREATE UNIQUE INDEX uq_invitations_user ON invitations (account_id, user_id);
 COMMENT ON COLUMN invitations.invited_by IS 'name, as it was';
 
+CREATE TABLE idempotency_keys (
+    account_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BYTEA NOT NULL,
+    state TEXT DEFAULT 'running' NOT NULL,
+    status INTEGER,
+    content_type TEXT,
+    body BYTEA,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_idempotency_keys PRIMARY KEY (account_id, user_id, key),
+    CONSTRAINT fk_idempotency_keys_account_id_user_id FOREIGN KEY(account_id, user_id) REFERENCES users (account_id, id),
+    CONSTRAINT ck_idempotency_keys_state CHECK (state IN ('running', 'done', 'answered'))
+);
+COMMENT ON COLUMN idempotency_keys.fingerprint IS 'digest of method, path, query and body';
+
 CREATE TABLE outbox (
     letter TEXT NOT NULL,
     user_id UUID NOT NULL,
@@ -224,7 +240,7 @@ COMMENT ON COLUMN sessions.ended_by IS 'name, as it was';
 """
 
 # Rows of these tables are visible only inside their account. FORCE: the owner is walled in as well.
-WALLED = ("activity", "invitations", "licence_changes", "licences", "outbox", "sessions", "users")
+WALLED = ("activity", "idempotency_keys", "invitations", "licence_changes", "licences", "outbox", "sessions", "users")
 WALL = """
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
@@ -247,7 +263,7 @@ CREATE POLICY sorting_room_leases ON outbox FOR UPDATE USING (current_setting('a
 GRANTS = """
 GRANT USAGE ON SCHEMA public TO portillon_app;
 GRANT SELECT, INSERT, UPDATE ON accounts, identities, invitations, licences, outbox, password_resets, sessions, users TO portillon_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON directory TO portillon_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON directory, idempotency_keys TO portillon_app;
 GRANT SELECT, INSERT ON activity, licence_changes TO portillon_app;
 GRANT SELECT ON alembic_version TO portillon_app;
 """

@@ -1,0 +1,150 @@
+"""Signing in and out: the page, the choice of an account, the limit, and a way on from each refusal."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from litestar.params import QueryParameter
+
+from service.console.browser import no_session_cookie, own_path, session_cookie
+from service.console.forms import Fields
+from service.console.routes import form, page
+from service.console.view import Answer, View, ViewOf, status_of
+from service.console.words import ENDED, ENDED_OTHERWISE, ENDED_UNSAID, ago
+from service.dependencies import Actor, Caller, House, Origin, Session
+from service.routes import Open
+from tenants import sessions, signing_in
+from tenants.actors import Origin as OriginOf
+from tenants.errors import DomainError, Invalid, InvalidCredentials, NotFound, NotSignedIn, TooManyAttempts, Unavailable
+from tenants.signing_in import SignedIn
+
+# After this the end of a session is no news.
+_WORTH_TELLING = timedelta(days=1)
+
+_PAGE_OF = {
+    "user_suspended": "suspended.html",
+    "account_unavailable": "unavailable.html",
+    "account_choice": "choice.html",
+    "seats_full": "full.html",
+}
+
+SIGN_OUT = "sign-out"
+After = Annotated[str | None, QueryParameter(name="after", required=False, description="What the person has just done")]
+Next = Annotated[str | None, QueryParameter(name="next", required=False, description="A path on this origin")]
+
+
+@page("/login", right=Open.TO_ANYONE)
+async def login_page(view: ViewOf, wanted: Next = None, after: After = None) -> Answer:
+    """Address and password. Whoever is signed in already goes on."""
+    try:
+        ended = await _ended(view)
+    except _AlreadyIn:
+        return view.go(own_path(wanted))
+    said = view.say("You are signed out. Your place is free for a colleague.") if after == SIGN_OUT else None
+    return show_login(view, next=own_path(wanted), ended=ended, said=said)
+
+
+@form("/login", right=Open.TO_ANYONE)
+async def log_in(view: ViewOf, origin: Origin) -> Answer:
+    """Open a session by address and password, or by the ticket of a page that followed the right password."""
+    fields = await view.fields()
+    try:
+        signed = await (_by_ticket if fields.text("ticket") else _by_password)(view, fields, origin)
+    except DomainError as error:
+        return show_refusal(view, error, fields)
+    return let_in(view, signed, to=own_path(fields.text("next")))
+
+
+@form("/logout", right=Open.TO_SIGNED_IN, without_seat=True)
+async def log_out(view: ViewOf, session: Session, actor: Actor) -> Answer:
+    """The session ends and its place is free at once."""
+    await sessions.end_session(session, actor, actor.session_id)
+    return view.go(f"/login?after={SIGN_OUT}", cookies=[no_session_cookie()])
+
+
+@form("/switch", right=Open.TO_SIGNED_IN)
+async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> Answer:
+    """Work in another account of the same person."""
+    fields = await view.fields()
+    try:
+        account = fields.slug("account") or ""
+        signed = await signing_in.switch_account(house.keys, caller.actor, account=account, origin=origin, previous=caller.key)
+    except NotFound:
+        return view.go("/")
+    except DomainError as error:
+        return show_refusal(view, error, fields)
+    return let_in(view, signed, to="/")
+
+
+def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "", **facts: Any) -> Answer:  # noqa: A002 - the field's name
+    """The page to sign in, with what there is to say above the form."""
+    known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": []}
+    here = "/login" if next == "/" else f"/login?next={next}"
+    return view.show("login.html", status=status, here=here, next=next, email=email, **(known | facts))
+
+
+def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer:
+    """What a person sees who may not enter, or not yet. Nothing here is a dead end."""
+    wanted = own_path(fields.text("next"))
+    if error.code in _PAGE_OF:
+        return view.show(_PAGE_OF[error.code], status=status_of(error), here="", next=wanted, **error.facts)
+    email = fields.text("email")
+    if isinstance(error, Invalid):
+        return show_login(view, status=status_of(error), next=wanted, email=email, complaints=[view.complaint(error)])
+    notice = view.notice(error)
+    if isinstance(error, InvalidCredentials) and fields.text("ticket"):
+        notice = {"title": view.say("Your time to choose is over"), "text": view.say("Sign in again; nothing was changed.")}
+    wait = error.facts["retry_after"] if isinstance(error, TooManyAttempts | Unavailable) else None
+    return show_login(view, status=status_of(error), next=wanted, email=email, notice=notice, retry_after=wait)
+
+
+def let_in(view: View, signed: SignedIn, *, to: str) -> Answer:
+    """A new token for the new session; the cookie of the old one is overwritten."""
+    return view.go(to, cookies=[session_cookie(signed.token.text)])
+
+
+async def _by_password(view: View, fields: Fields, origin: OriginOf) -> SignedIn:
+    if not fields.text("password"):
+        raise Invalid("password", "required")
+    return await signing_in.sign_in(
+        view.house.keys,
+        email=fields.text("email"),
+        password=fields.text("password"),
+        account=None,
+        origin=origin,
+        previous=view.session_key,
+    )
+
+
+async def _by_ticket(view: View, fields: Fields, origin: OriginOf) -> SignedIn:
+    keys, ticket, replace = view.house.keys, fields.text("ticket"), fields.id("replace")
+    try:
+        return await signing_in.sign_in_with_ticket(keys, ticket=ticket, origin=origin, replace=replace, previous=view.session_key)
+    except NotFound:
+        # The session to end is over already: its place may be free.
+        return await signing_in.sign_in_with_ticket(keys, ticket=ticket, origin=origin, previous=view.session_key)
+
+
+class _AlreadyIn(Exception):
+    """The browser's session is alive."""
+
+
+async def _ended(view: View) -> str | None:
+    # Why the session that this browser holds is over, as far as its holder may know.
+    if view.session_key is None:
+        return None
+    try:
+        await view.house.door.find(view.session_key)
+    except NotSignedIn as gone:
+        ended = gone.facts.get("ended")
+    except Unavailable:
+        return None
+    else:
+        raise _AlreadyIn
+    if ended is None or ended["reason"] in ENDED_UNSAID or datetime.now(UTC) - ended["at"] > _WORTH_TELLING:
+        return None
+    text = ENDED.get(ended["reason"], ENDED_OTHERWISE)
+    by = ended["by"] or view.say("Somebody")
+    return view.say(text, by=by, when=ago(view.language, ended["at"]))
+
+
+routes = [login_page, log_in, log_out, switch]

@@ -1,0 +1,96 @@
+"""Invitation links: who invites to what, a password, and what to do about a link that no longer works."""
+
+from typing import Any
+
+from service.console.entering import show_login
+from service.console.passwords import Token
+from service.console.routes import form, page
+from service.console.view import Answer, View, ViewOf, status_of
+from service.dependencies import House, Origin
+from service.entrances import accept_invitation
+from service.routes import Open
+from tenants import invitations
+from tenants.errors import (
+    DomainError,
+    Invalid,
+    InvalidCredentials,
+    LinkExpired,
+    LinkInvalid,
+    LinkUsed,
+    TooManyAttempts,
+    Unavailable,
+)
+
+
+@page("/invitation", right=Open.TO_ANYONE)
+async def invitation_page(view: ViewOf, token: Token = "") -> Answer:
+    """What the link is about. Uses nothing up and marks nothing: programs that check mails open links too."""
+    return await _show_invitation(view, token)
+
+
+@form("/invitation", right=Open.TO_ANYONE)
+async def accept(view: ViewOf, house: House, origin: Origin) -> Answer:
+    """The link's one use; the person then signs in, with the address filled in."""
+    fields = await view.fields()
+    token, name = fields.text("token"), fields.text("name").strip()
+    try:
+        async with house.database.transaction() as session:
+            found = await invitations.read_link(session, house.signer, token)
+        await accept_invitation(house, token=token, name=name or None, password=fields.text("password"), origin=origin)
+    except (LinkExpired, LinkUsed, LinkInvalid) as error:
+        return _show_dead_link(view, error, token)
+    except (Invalid, InvalidCredentials, TooManyAttempts, Unavailable) as error:
+        return await _show_again(view, error, token=token, name=name)
+    said = view.say("You have joined %(account)s. Sign in to begin.", account=found[3].name)
+    return show_login(view, said=said, email=found[1].email)
+
+
+@form("/invitation/renew", right=Open.TO_ANYONE)
+async def renew(view: ViewOf, house: House, origin: Origin) -> Answer:
+    """Tell the account's administrators that an expired link was tried. Always the same answer."""
+    token = (await view.fields()).text("token")
+    async with house.database.transaction(origin=origin) as session:
+        await invitations.ask_for_renewal(session, house.signer, token)
+    return view.show("renewal_asked.html", here="/login")
+
+
+async def _show_invitation(view: View, token: str, *, status: int = 200, retry_after: int | None = None, **facts: Any) -> Answer:
+    try:
+        async with view.house.database.transaction() as session:
+            invitation, user, identity, account = await invitations.read_link(session, view.house.signer, token)
+    except (LinkExpired, LinkUsed, LinkInvalid) as error:
+        return _show_dead_link(view, error, token)
+    known: dict[str, Any] = {
+        "token": token,
+        "email": user.email,
+        "name": user.name,
+        "inviting": account.name,
+        "invited_by": invitation.invited_by,
+        "expires_at": invitation.expires_at,
+        "zone": account.time_zone,
+        "has_password": identity.password_hash is not None,
+        "shortest": view.house.settings.password_min_length,
+        "complaints": [],
+        "notice": None,
+    }
+    return view.show(
+        "invitation.html", status=status, here=f"/invitation?token={token}", retry_after=retry_after, **(known | facts)
+    )
+
+
+async def _show_again(view: View, error: DomainError, *, token: str, name: str) -> Answer:
+    again: dict[str, Any] = {"status": status_of(error), "name": name}
+    if isinstance(error, Invalid):
+        return await _show_invitation(view, token, complaints=[view.complaint(error)], **again)
+    if isinstance(error, InvalidCredentials):
+        wrong = {"field": "password", "text": view.say("This is not the password of this address."), "advice": []}
+        return await _show_invitation(view, token, complaints=[wrong], **again)
+    wait = error.facts["retry_after"]
+    return await _show_invitation(view, token, notice=view.notice(error), retry_after=wait, **again)
+
+
+def _show_dead_link(view: View, error: LinkExpired | LinkUsed | LinkInvalid, token: str) -> Answer:
+    return view.show("invitation_over.html", status=status_of(error), here="/login", code=error.code, token=token)
+
+
+routes = [invitation_page, accept, renew]

@@ -1,0 +1,29 @@
+"""Every page of the console, as one router."""
+
+from typing import Any
+
+from litestar import Request, Router
+from litestar.di import Provide
+from litestar.types import Middleware
+
+from service.console import assets, entering, home, invitations, passwords
+from service.console.forms import only_our_forms
+from service.console.refusals import page_handlers
+from service.console.view import View
+from tenants.house import House
+
+
+def console_routes(house: House, *, gate: Middleware) -> Router:
+    """The console, behind the gate that recognises callers; what its pages refuse, they refuse as pages."""
+
+    def the_view(request: Request[Any, Any, Any]) -> View:
+        return View(request, house)
+
+    return Router(
+        "/",
+        route_handlers=[*home.routes, *entering.routes, *passwords.routes, *invitations.routes, *assets.routes],
+        middleware=[gate],
+        guards=[only_our_forms(house)],
+        dependencies={"view": Provide(the_view, sync_to_thread=False)},
+        exception_handlers=page_handlers(house),
+    )

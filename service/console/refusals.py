@@ -1,0 +1,68 @@
+"""Every failure of a page becomes a page: with what can be done next, in the reader's language."""
+
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandler, ExceptionHandlersMap
+
+from service.console.browser import AnyRequest, own_path
+from service.console.view import Answer, View
+from service.console.words import lasting
+from service.errors import document_of
+from service.problems import TABLE, say
+from tenants.house import House
+
+
+def page_handlers(house: House) -> ExceptionHandlersMap:
+    """For the console's own addresses."""
+
+    def answer(request: AnyRequest, error: Exception) -> Answer:
+        return refused_as_page(View(request, house), error)
+
+    return {Exception: answer, HTTPException: answer}
+
+
+def for_browsers(house: House, *, otherwise: ExceptionHandlersMap) -> ExceptionHandlersMap:
+    """For addresses that lead nowhere: a page for whoever asks for one outside the API, the usual answer for everything else."""
+
+    def of(handler: ExceptionHandler) -> ExceptionHandler:  # type: ignore[type-arg]  # handlers of any request
+        def answer(request: AnyRequest, error: Exception) -> Response[Any]:
+            wants_page = "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
+            return refused_as_page(View(request, house), error) if wants_page else handler(request, error)
+
+        return answer
+
+    return {kind: of(handler) for kind, handler in otherwise.items()}
+
+
+def refused_as_page(view: View, error: Exception) -> Answer:
+    """The page for whatever was raised."""
+    document = document_of(view.request, error, view.house.settings)
+    code = document["code"]
+    if code == "not_signed_in":
+        return view.go(_sign_in_first(view))
+    if code == "seats_full":
+        return view.show("full.html", status=409, **seatless(document["seats"], document["in_use"]))
+    words, wait = TABLE[code], document.get("retry_after")
+    return view.show(
+        "refusal.html",
+        status=words.status,
+        retry_after=wait,
+        title=say(view.language, words.title),
+        detail=say(view.language, words.detail, **document),
+        wait=None if wait is None else lasting(view.language, wait),
+        request_id=document["request_id"],
+    )
+
+
+def seatless(seats: int, in_use: int) -> dict[str, Any]:
+    """The limit page of somebody who is signed in and lost their place by being idle."""
+    return {"seats": seats, "in_use": in_use, "holders": [], "choices": [], "ticket": None, "next": "/"}
+
+
+def _sign_in_first(view: View) -> str:
+    url = view.request.url
+    wanted = own_path(f"{url.path}?{url.query}" if url.query else url.path) if view.request.method != "POST" else "/"
+    return "/login" if wanted == "/" else f"/login?next={quote(wanted, safe='/')}"

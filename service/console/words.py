@@ -1,0 +1,101 @@
+"""The console's words in the reader's language, and its templates with them."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time, format_timedelta
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tenants.languages import translations
+
+LOCALE = Path(__file__).with_name("locale")
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def _(text: str) -> str:
+    # Marks a text for the catalogue; it is translated when the reader is known.
+    return text
+
+
+_JUST_NOW = _("just now")
+_AT = _("%(day)s at %(time)s (%(zone)s)")
+
+#: Why a session ended, for the person who finds it gone. Anything not listed is told as ended, and no more.
+ENDED: dict[str, str] = {
+    "ended_by_self": _("You ended this session from another one, %(when)s."),
+    "ended_by_administrator": _("%(by)s ended your session, %(when)s."),
+    "ended_for_room": _("%(by)s ended your session to take its place, %(when)s."),
+    "replaced": _("You signed in elsewhere, %(when)s: that session took the place of this one."),
+    "password_changed": _("Your password was changed, %(when)s. Every session opened before has ended."),
+    "expired": _("Your session had lasted its full time, and ended %(when)s."),
+    "suspended": _("Your access was suspended, %(when)s."),
+}
+ENDED_OTHERWISE = _("Your session ended, %(when)s.")
+#: The person's own doing: nothing to explain.
+ENDED_UNSAID = frozenset({"signed_out", "switched"})
+
+#: What is wrong with one field of a form, by field and problem.
+COMPLAINTS: dict[tuple[str, str], str] = {
+    ("email", "malformed"): _("Write the whole e-mail address, such as claire@example.com."),
+    ("email", "too_long"): _("This e-mail address is too long."),
+    ("email", "look_alike"): _("This e-mail address mixes alphabets that look alike. Type it again."),
+    ("password", "required"): _("Write your password."),
+    ("password", "too_short"): _("This password is too short: it needs at least %(min)s characters."),
+    ("password", "too_long"): _("This password is too long: it can have %(max)s characters at most."),
+    ("password", "guessable"): _("This password is too easy to guess."),
+    ("name", "too_short"): _("Write your name."),
+    ("name", "too_long"): _("This name is too long: it can have %(max)s characters at most."),
+    ("name", "control_characters"): _("This name contains invisible characters. Type it again."),
+}
+
+
+def say(language: str, text: str, **facts: Any) -> str:
+    """A text of the console in the reader's language, with its facts."""
+    translated = translations(LOCALE, language).gettext(text)
+    return translated % facts if facts else translated
+
+
+@cache
+def templates(language: str) -> Environment:
+    """The templates with the words of one language: a missing fact is an error, every value is escaped."""
+    pages = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    pages.install_gettext_translations(translations(LOCALE, language), newstyle=True)  # type: ignore[attr-defined]  # the extension's
+    pages.filters["ago"] = lambda at: ago(language, at)
+    pages.filters["moment"] = lambda at, zone="UTC": moment(language, at, zone)
+    pages.filters["iso"] = lambda at: at.astimezone(UTC).isoformat(timespec="seconds")
+    return pages
+
+
+def ago(language: str, at: datetime) -> str:
+    """How far from now, in the past or to come: `3 minutes ago`, `in 11 hours`."""
+    distance = at - datetime.now(UTC)
+    if abs(distance) < timedelta(minutes=1):
+        return say(language, _JUST_NOW)
+    return format_timedelta(distance, granularity="minute", threshold=1.5, add_direction=True, locale=language)
+
+
+def lasting(language: str, seconds: int) -> str:
+    """A length of time: `2 seconds`, `15 minutes`."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=language)
+
+
+def moment(language: str, at: datetime, zone: str) -> str:
+    """Day, time and time zone."""
+    there = at.astimezone(ZoneInfo(zone))
+    return say(
+        language,
+        _AT,
+        day=format_date(there, "long", locale=language),
+        time=format_time(there, "short", locale=language),
+        zone=zone.replace("_", " "),
+    )

@@ -1,0 +1,83 @@
+"""Tabs without a browser, and a real server with a real browser where one is installed."""
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.embedded import Addresses
+from tenants.house import House
+from tests.api import open_client
+from tests.conftest import MailServer, settings_on
+from tests.console.tab import Tab
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """Requests straight into the application."""
+    async with open_client(create_app(house.settings, house=house)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tab(client: httpx.AsyncClient) -> Tab:
+    """A browser that asks for English."""
+    return Tab(client, accept_language="en")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that a browser can reach."""
+
+    url: str
+
+
+@pytest.fixture
+def live(emptied: Addresses, mail_server: MailServer, tmp_path: Path) -> Iterator[Live]:
+    """The application under uvicorn on a free port of this machine, in a thread with its own event loop."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://localhost:{listener.getsockname()[1]}"
+        settings = settings_on(emptied, smtp_port=mail_server.port, data_dir=tmp_path, public_url=url)
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_config=None, ws="none"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread.start()
+        try:
+            yield Live(url)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator["Browser"]:
+    """Debian's Chromium, without a window."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
+        yield browser
+        await browser.close()

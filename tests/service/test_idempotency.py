@@ -1,0 +1,89 @@
+"""A POST that is sent twice has one effect."""
+
+from asyncio import gather
+
+from tenants import idempotency
+from tenants.house import House
+from tests import make
+from tests.api import Api
+
+
+async def test_the_same_request_is_answered_again_and_done_once(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    body = {"email": "new@acme.example.com", "role": "user"}
+    first = await api.post("/users", body, by=acme.administrator, headers={"Idempotency-Key": "k1"})
+    again = await api.post("/users", body, by=acme.administrator, headers={"Idempotency-Key": "k1"})
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert len((await api.get("/users", by=acme.administrator)).json()["items"]) == 2
+
+
+async def test_the_key_with_another_body_is_refused(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    key = {"Idempotency-Key": "k1"}
+    await api.post("/users", {"email": "one@acme.example.com", "role": "user"}, by=acme.administrator, headers=key)
+    other = await api.post("/users", {"email": "two@acme.example.com", "role": "user"}, by=acme.administrator, headers=key)
+    assert other.status_code == 422
+    assert other.json()["code"] == "key_reused"
+
+
+async def test_many_at_once_have_one_effect(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    body = {"email": "new@acme.example.com", "role": "user"}
+    key = {"Idempotency-Key": "k1"}
+    answers = await gather(*(api.post("/users", body, by=acme.administrator, headers=key) for _ in range(20)))
+    assert {a.status_code for a in answers} <= {201, 409}
+    assert {a.json()["code"] for a in answers if a.status_code == 409} <= {"still_running", "answer_lost"}
+    assert sum(a.status_code == 201 and "idempotency-replayed" not in a.headers for a in answers) == 1
+
+
+async def test_a_refused_request_may_be_corrected_with_the_same_key(api: Api, house: House) -> None:
+    acme = await make.company(house, plan="pro", staff=5)
+    await api.sign_in(acme.administrator)
+    body = {"email": "new@acme.example.com", "role": "user"}
+    key = {"Idempotency-Key": "k1"}
+    assert (await api.post("/users", body, by=acme.administrator, headers=key)).json()["code"] == "quota_reached"
+    await api.delete(f"/users/{acme.staff[0].user_id}", by=acme.administrator)
+    assert (await api.post("/users", body, by=acme.administrator, headers=key)).status_code == 201
+
+
+async def test_a_request_whose_answer_was_lost_is_not_done_again(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    body = {"email": "new@acme.example.com", "role": "user"}
+    key = {"Idempotency-Key": "k1"}
+    await api.post("/users", body, by=acme.administrator, headers=key)
+    async with house.database.transaction(acme.account_id) as session:
+        await idempotency.mark_done(session, user_id=acme.administrator.user_id, key="k1")
+    again = await api.post("/users", body, by=acme.administrator, headers=key)
+    assert again.status_code == 409
+    assert again.json()["code"] == "answer_lost"
+    assert len((await api.get("/users", by=acme.administrator)).json()["items"]) == 2
+
+
+async def test_keys_of_two_people_do_not_meet(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=1, roles=("administrator",))
+    zeta = await make.company(house, "Zeta", staff=0)
+    key = {"Idempotency-Key": "same"}
+    for person, email in (
+        (acme.people[0], "a@x.example.com"),
+        (acme.people[1], "b@x.example.com"),
+        (zeta.administrator, "a@x.example.com"),
+    ):
+        await api.sign_in(person)
+        assert (await api.post("/users", {"email": email, "role": "user"}, by=person, headers=key)).status_code == 201
+
+
+async def test_a_bad_key_is_refused(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    body = {"email": "new@acme.example.com", "role": "user"}
+    for key in ("", "x" * 201, "é".encode()):
+        refused = await api.post("/users", body, by=acme.administrator, headers={"Idempotency-Key": key})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "Idempotency-Key"

@@ -1,0 +1,372 @@
+"""X1: nothing of one account can be read, changed or even noticed from another, whatever identifier is put where.
+
+Built from the OpenAPI document: every operation, every place in it that an identifier fits, every kind of identifier of company B,
+as every role of company A, as another reseller, and as the operator. Three times: as it runs, without the application's own
+filter, and without PostgreSQL's.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from service.app import build, create_app
+from service.embedded import Addresses
+from tenants.house import House, open_house
+from tenants.settings import Settings
+from tests import make
+from tests.api import Api, open_client
+from tests.make import Company, Person
+
+FREE_TEXT = frozenset({"name", "message", "reason", "password", "current", "new"})
+A_ROLES = ("administrator", "simple_administrator", "user", "accountant")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How an operation is called with sense; identifiers are then put into its places one by one.
+
+    `path` says whose object stands in the path when another place is tried. `writes` are the tables in which a stranger's
+    call may rightly leave something about B, such as the failed sign-in in its history.
+    """
+
+    body: dict[str, Any] | None = None
+    path: str = ""
+    signs_out: bool = False
+    writes: frozenset[str] = frozenset()
+
+
+# A new operation without a row here fails the test below.
+ROWS: dict[str, Row] = {
+    "GET /session": Row(),
+    "GET /sessions": Row(),
+    "DELETE /sessions/{session_id}": Row(path="nobody"),
+    "DELETE /users/{user_id}/sessions": Row(path="nobody"),
+    "GET /users": Row(),
+    "GET /users/{user_id}": Row(path="spare"),
+    "PATCH /users/{user_id}": Row(path="spare", body={"role": "user"}),
+    "POST /users/{user_id}/invitation": Row(path="nobody"),
+    "DELETE /users/{user_id}/invitation": Row(path="nobody"),
+    "POST /users/{user_id}/password-reset": Row(path="nobody"),
+    "DELETE /users/{user_id}": Row(path="nobody"),
+    "GET /account": Row(),
+    "PATCH /account": Row(body={"idle_timeout": 30}),
+    "GET /account/licence": Row(),
+    "GET /account/seats": Row(),
+    "GET /catalogue": Row(),
+    "GET /accounts": Row(),
+    "GET /accounts/{account_id}": Row(path="child"),
+    "PATCH /accounts/{account_id}": Row(path="child", body={"status": "active"}),
+    "GET /accounts/{account_id}/licence": Row(path="child"),
+    "PUT /accounts/{account_id}/licence": Row(path="child", body={"plan": "pro"}),
+    "PUT /password": Row(body={"current": "not the password", "new": "a brand new horse battery"}),
+    "POST /session/switch": Row(body={"account": "nowhere"}),
+    "POST /login": Row(body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})),
+    "POST /password-resets": Row(
+        body={"email": "nobody@nowhere.example.com"}, writes=frozenset({"activity", "outbox", "password_resets"})
+    ),
+    "POST /password-resets/confirm": Row(body={"token": "x", "password": "a brand new horse battery"}),
+    "POST /invitations/lookup": Row(body={"token": "x"}),
+    "POST /invitations/accept": Row(body={"token": "x", "password": "a brand new horse battery"}),
+    "POST /invitations/renew": Row(body={"token": "x"}),
+    "POST /accounts": Row(body={"name": "New", "plan": "basic", "administrator": {"email": "new@nowhere.example.com"}}),
+    "POST /users": Row(body={"email": "new@nowhere.example.com", "role": "user"}),
+    "DELETE /session": Row(signs_out=True),
+}
+# Places that no operation asks for, tried all the same.
+NOT_ASKED_FOR = (("query", "account_id"), ("header", "X-Account"))
+# A slug is one for the whole installation, so a taken one is told: that is all that a creation may learn.
+UNIQUE_EVERYWHERE = {("POST /accounts", "slug", "slug")}
+# Which kind of identifier belongs into a place: the one that every role tries; the administrator tries all kinds everywhere.
+FITTING = {
+    "user_id": ("user", "user_invited"),
+    "account_id": ("account",),
+    "session_id": ("session",),
+    "replace_session": ("session",),
+    "email": ("email",),
+    "account": ("slug",),
+    "slug": ("slug",),
+    "cursor": ("cursor",),
+    "q": ("email",),
+    "ticket": ("ticket",),
+    "token": ("invitation_token", "reset_token"),
+    "departments": ("user",),
+}
+
+
+@dataclass
+class World:
+    """Company A under one reseller, company B under another, and everybody who calls from outside B."""
+
+    house: House
+    api: Api
+    a: Company
+    b: Company
+    callers: dict[str, tuple[Person, Company]]
+    ids: dict[str, str]
+    strings: set[str]
+    emails: list[str]
+    database: asyncpg.Connection
+    spare: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def sign_in(self, name: str) -> None:
+        """Sign a caller in (again)."""
+        person, where = self.callers[name]
+        answer = await self.api.sign_in(person, account=where.slug)
+        assert answer.status_code == 201, answer.text
+        self.tokens[name] = answer.json()["token"]
+
+    async def rows_of_b(self) -> dict[str, list[str]]:
+        """Every row of B, as a superuser sees them."""
+        found: dict[str, list[str]] = {}
+        tables = await self.database.fetch("SELECT table_name AS t FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = 'public'")
+        for (table,) in tables:
+            rows = await self.database.fetch(f"SELECT row_to_json(t)::text FROM {table} t WHERE account_id = $1 ORDER BY 1", self.b.account_id)  # noqa: S608 - a table's name of ours
+            found[table] = [row[0] for row in rows]
+        for table, where in (
+            ("accounts", "id = $1"),
+            ("identities", "id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
+            ("password_resets", "identity_id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
+        ):
+            rows = await self.database.fetch(f"SELECT row_to_json(t)::text FROM {table} t WHERE {where} ORDER BY 1", self.b.account_id)  # noqa: S608 - a table's name of ours
+            found[table] = [row[0] for row in rows]
+        return found
+
+
+@asynccontextmanager
+async def world_of(house: House, servers: Addresses) -> AsyncIterator[World]:
+    """Build both companies and sign everybody in."""
+    operator = await make.operator(house)
+    north = await make.company(house, "North", kind="reseller", parent=operator, staff=0)
+    south = await make.company(house, "South", kind="reseller", parent=operator, staff=0)
+    a = await make.company(house, "Alpha", parent=north, staff=4, roles=(*A_ROLES[1:], "user_without_deletion"))
+    child = await make.company(house, "Child", parent=north, staff=0)
+    beside = await make.company(house, "Beside", parent=operator, staff=0)
+    b = await make.company(house, "Bravissimo", parent=south, staff=7, roles=("user",))
+    by = {person.role: person for person in a.people}
+    callers = {role: (by[role], a) for role in A_ROLES}
+    callers |= {"reseller": (north.administrator, north), "operator": (operator.administrator, operator)}
+    spare = {"spare": str(by["user_without_deletion"].user_id), "child": str(child.account_id), "child of operator": str(beside.account_id)}
+    database = await asyncpg.connect(servers.superuser_url)
+    try:
+        async with open_client(create_app(house.settings, house=house)) as client:
+            world = World(house, Api(client), a, b, callers, {}, set(), [], database, spare)
+            await _people_at_work(world, world.api)
+            for name in callers:
+                await world.sign_in(name)
+            yield world
+    finally:
+        await database.close()
+
+
+async def _people_at_work(world: World, api: Api) -> None:
+    b, ada = world.b, world.b.administrator
+    assert (await api.sign_in(ada)).status_code == 201
+    session = (await api.sign_in(b.staff[0])).json()["session"]["id"]
+    invited = (await api.post("/users", {"email": "invitee@bravissimo.example.com", "role": "user", "name": "Ines of Bravissimo"}, by=ada)).json()["id"]
+    suspended = await api.patch(f"/users/{b.staff[1].user_id}", {"status": "suspended", "reason": "leave of Bravissimo"}, by=ada)
+    assert suspended.status_code == 200, suspended.text
+    assert (await api.post("/password-resets", {"email": b.staff[2].email})).status_code == 202
+    cursor = (await api.get("/users?limit=1", by=ada)).json()["next_cursor"]
+    one = world.database.fetchval
+    identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
+    world.ids = {
+        "account": str(b.account_id),
+        "user": str(b.staff[0].user_id),
+        "user_invited": invited,
+        "session": session,
+        "identity": str(identities[0][0]),
+        "slug": b.slug,
+        "email": b.staff[3].email,
+        "cursor": cursor,
+        "ticket": cursor,
+        **{table: str(await one(f"SELECT id FROM {table} WHERE account_id = $1 LIMIT 1", b.account_id)) for table in ("invitations", "outbox", "licence_changes", "activity")},  # noqa: S608 - tables of ours
+        "password_reset": str(await one("SELECT id FROM password_resets LIMIT 1")),
+    }
+    world.ids["invitation_token"] = _token(world.ids["account"], world.ids["invitations"])
+    world.ids["reset_token"] = _token("0" * 32, world.ids["password_reset"])
+    world.emails = [person.email for person in b.staff[3:]]
+    world.strings = {text for person in b.people for text in (person.email, person.name, str(person.user_id))}
+    world.strings |= {world.ids[kind] for kind in world.ids if kind not in {"cursor", "ticket", "invitation_token", "reset_token"}}
+    world.strings |= {"Bravissimo", "invitee@bravissimo", "Ines of", *(str(i[0]) for i in identities)}
+
+
+def _token(account: str, row: str) -> str:
+    # What a stranger can make who knows an id but not the key.
+    from uuid import UUID
+
+    from tenants.tokens import encoded
+
+    return encoded(UUID(account).bytes + UUID(row).bytes + b"x" * 24)
+
+
+def _like(kind: str, value: str) -> str:
+    """An identifier of the same shape and length that belongs to nobody."""
+    if kind == "email":
+        return uuid4().hex[: len(value) - 12] + "@example.com"
+    if kind == "slug":
+        return uuid4().hex[: len(value)]
+    if kind in {"cursor", "ticket"}:
+        return value[:-4] + "AAAA"
+    if kind == "invitation_token":
+        return _token(str(uuid4()), str(uuid4()))
+    if kind == "reset_token":
+        return _token("0" * 32, str(uuid4()))
+    return str(uuid4())
+
+
+def operations(house: House) -> dict[str, dict[str, Any]]:
+    """Every documented operation: its places, from the OpenAPI document."""
+    document = build(house).openapi_schema.to_schema()
+    found = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            # Numbers and booleans hold no identifier.
+            places = [(p["in"], p["name"]) for p in operation.get("parameters", []) if p["schema"].get("type") not in ("integer", "boolean")]
+            schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            places += [("body", name) for name in _fields(document, schema)] if schema else []
+            found[f"{method.upper()} {path.removeprefix('/api/v1')}"] = {
+                "places": [*places, *NOT_ASKED_FOR]
+            }
+    return found
+
+
+def _fields(document: dict[str, Any], schema: dict[str, Any], inside: str = "") -> list[str]:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    names = []
+    for name, inner in schema.get("properties", {}).items():
+        if name in FREE_TEXT:
+            continue
+        nested = _fields(document, inner, f"{inside}{name}.") if "$ref" in inner else []
+        names += nested or [f"{inside}{name}"]
+    return names
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One request with one identifier in one place."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: dict[str, Any] | None
+
+
+def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict[str, str]) -> Shot:
+    """The operation with `value` in the place."""
+    method, path = operation.split(" ")
+    where, name = place
+    headers = {"If-Match": "*"} if method == "PUT" else {}
+    query = ""
+    body = None if row.body is None else json.loads(json.dumps(row.body).replace("new@nowhere", f"{uuid4().hex}@nowhere"))
+    if where == "path":
+        path = path.replace("{" + name + "}", value)
+    elif where == "query":
+        query = f"?{httpx.QueryParams({name: value})}"
+    elif where == "header":
+        headers[name] = value
+    elif where == "cookie":
+        headers["Cookie"] = f"{name}={value}"
+    else:
+        body = {} if body is None else body
+        target = body
+        *outer, last = name.split(".")
+        for part in outer:
+            target = target.setdefault(part, {})
+        target[last] = [value] if last in {"departments", "options"} else value
+    path = re.sub(r"\{\w+\}", lambda _: own.get(row.path, str(uuid4())), path)
+    return Shot(method, path + query, headers, body)
+
+
+def seen(answer: httpx.Response, value: str) -> tuple[int, str, list[tuple[str, str]]]:
+    """What a caller can learn from an answer: without what differs in any two."""
+    def plain(text: str) -> str:
+        text = text.replace(value, "<value>")
+        text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>", text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "<time>", text)
+        text = re.sub(r'"request_id":"\w+"|"history":\[.*\]', "", text)
+        text = re.sub(r"[0-9a-f]{32}@nowhere", "<new>@nowhere", text)
+        return re.sub(r'"slug":"new[-\w]*"', '"slug":"<slug>"', text)
+
+    headers = [(k, v) for k, v in answer.headers.items() if k not in {"x-request-id", "content-length", "etag"}]
+    return answer.status_code, plain(answer.text), headers
+
+
+async def attack(world: World, *, every_kind: bool) -> int:
+    """Every shot; returns how many. Fails at the first that tells or changes anything."""
+    found = operations(world.house)
+    assert found.keys() == ROWS.keys(), f"without a row: {sorted(found.keys() - ROWS.keys())}; gone: {sorted(ROWS.keys() - found.keys())}"
+    before, shots = await world.rows_of_b(), 0
+    for operation, row in ROWS.items():
+        for number, caller in enumerate(world.callers):
+            own = {**world.spare, "child": world.spare["child of operator"]} if caller == "operator" else world.spare
+            for place in found[operation]["places"]:
+                for kind in _kinds(world, caller, place, every_kind):
+                    if (operation, place[1], kind) in UNIQUE_EVERYWHERE:
+                        continue
+                    # Whoever was invited once is known here: each caller invites somebody else.
+                    theirs = world.emails[number % len(world.emails)] if (kind, operation) == ("email", "POST /users") else world.ids[kind]
+                    await _same(world, operation, row, place, theirs, _like(kind, theirs), caller, own)
+                    shots += 2
+        after = await world.rows_of_b()
+        changed = {table for table in before if before[table] != after[table]} - row.writes
+        assert not changed, f"{operation} changed rows of B in {sorted(changed)}"
+        before = after
+    return shots
+
+
+def _kinds(world: World, caller: str, place: tuple[str, str], every_kind: bool) -> Iterable[str]:
+    if every_kind and caller == "administrator" and place not in NOT_ASKED_FOR:
+        return world.ids
+    return FITTING.get(place[1].rsplit(".", 1)[-1], ("account",))
+
+
+async def _same(world: World, operation: str, row: Row, place: tuple[str, str], theirs: str, nobodys: str, caller: str, own: dict[str, str]) -> None:
+    answers = []
+    for value in (theirs, nobodys):
+        aimed = shot(operation, row, place, value, own)
+        answer = await world.api.call(aimed.method, aimed.url, by=world.tokens[caller], headers=aimed.headers, json=aimed.body)
+        told = [text for text in world.strings if text not in theirs and theirs not in text and text in answer.text]
+        assert not told, f"{operation} {place} as {caller} tells {told}: {answer.text}"
+        assert answer.status_code < 500, f"{operation} {place}={value!r} as {caller}: {answer.text}"
+        answers.append(seen(answer, value))
+        if row.signs_out and answer.status_code < 300:
+            await world.sign_in(caller)
+    assert answers[0] == answers[1], f"{operation} {place}={theirs!r} as {caller}: not as for a random one"
+    if place == ("path", "account_id") or place[0] == "path":
+        assert answers[0][0] in {404, 403}, f"{operation} as {caller}: {answers[0]}"
+
+
+async def _b_still_works(world: World) -> None:
+    for person in (world.b.administrator, world.b.staff[0]):
+        assert (await world.api.get("/session", by=person)).status_code == 200
+
+
+async def test_x1_every_id_of_another_account_is_nobodys(house: House, servers: Addresses) -> None:
+    async with world_of(house, servers) as world:
+        assert await attack(world, every_kind=True) > 600
+        await _b_still_works(world)
+
+
+@pytest.mark.parametrize("layer", ["without the application's filter", "without row-level security"])
+async def test_x1_each_layer_of_the_wall_holds_alone(layer: str, settings: Settings, servers: Addresses) -> None:
+    if layer == "without row-level security":
+        settings = settings.model_copy(update={"database_url": type(settings.database_url)(servers.superuser_url.replace("postgresql://", "postgresql+asyncpg://"))})
+        house = open_house(settings)
+    else:
+        house = open_house(settings, names_account=False)
+    try:
+        async with world_of(house, servers) as world:
+            assert await attack(world, every_kind=False) > 300
+            await _b_still_works(world)
+    finally:
+        await house.close()
