@@ -15,7 +15,7 @@ from tenants.actors import Actor
 from tenants.errors import Forbidden, NotSignedIn, SeatsFull
 from tenants.house import House
 from tenants.seats import Full, SessionKey
-from tenants.sessions import Blob, actor_of
+from tenants.session_facts import Blob, actor_of
 
 COOKIE = b"__Host-portillon"
 _MOST_PREPARED = 20_000

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from sqlalchemy.exc import DBAPIError
 
-from service.terminal import N_, Refusal, Screen, Spoken, SpokenGroup, _, language, run
+from service.terminal import N_, Refusal, Screen, Spoken, SpokenGroup, _, run
 from tenants.errors import Invalid, Unavailable
 from tenants.settings import Settings, SettingsError, load_settings
 
@@ -79,7 +79,9 @@ def migrate() -> None:
 
     settings, screen = load_settings(), Screen()
     if settings.migration_database_url is None:
-        raise Refusal(_("PORTILLON_MIGRATION_DATABASE_URL is not set: tables are changed by their owner, not by the application."), code=2)
+        raise Refusal(
+            _("PORTILLON_MIGRATION_DATABASE_URL is not set: tables are changed by their owner, not by the application."), code=2
+        )
     url = settings.migration_database_url.get_secret_value()
     done = _carried_out(run_missing(url, tell=lambda name: screen.line(f"- {name}")), url)
     screen.line(_("The tables are up to date.") if done else _("The tables were already up to date."))
@@ -102,7 +104,11 @@ def create_operator(email: str, name: str) -> None:
               "asked for anew at {url}/forgot.").format(emails=", ".join(found), email=email, url=settings.public_url)
         )  # fmt: skip
     screen = Screen()
-    screen.line(_("Open this link within 7 days to set the password of {email}. It works once; older links no longer work:").format(email=email))
+    screen.line(
+        _("Open this link within 7 days to set the password of {email}. It works once; older links no longer work:").format(
+            email=email
+        )
+    )
     screen.line(f"{settings.public_url}/invitation?token={found}")
 
 
@@ -124,7 +130,7 @@ def down() -> None:
 
 @command("reset", N_("Wipe the data of `up`: database, seats, mail, passwords, logs."))
 @click.option("--yes", is_flag=True, help=N_("Do not ask."))
-def reset(yes: bool) -> None:  # noqa: FBT001 - click's flag
+def reset(yes: bool) -> None:
     """Only what an installation wrote is removed."""
     (installation, folder), screen = _installation(), Screen()
     if not installation.exists(folder):
@@ -132,7 +138,9 @@ def reset(yes: bool) -> None:  # noqa: FBT001 - click's flag
         return
     if not yes:
         if not sys.stdin.isatty():
-            raise Refusal(_("Nobody is there to answer: `portillon reset --yes` wipes {folder} without asking.").format(folder=folder))
+            raise Refusal(
+                _("Nobody is there to answer: `portillon reset --yes` wipes {folder} without asking.").format(folder=folder)
+            )
         click.confirm(_("Wipe the database, mail and passwords in {folder}?").format(folder=folder), abort=True)
     installation.wipe(folder)
     screen.line(_("{folder} is wiped.").format(folder=folder))
@@ -147,7 +155,7 @@ def schema() -> None:
     from tenants.house import open_house  # noqa: PLC0415
 
     settings = load_settings(
-        environment="development", database_url="postgresql://nowhere", redis_url="redis://nowhere", smtp_url="smtp+plain://localhost",
+        environment="development", database_url="postgresql://nowhere", redis_url="redis://nowhere:6379", smtp_url="smtp+plain://localhost",
         public_url="http://localhost:8000", secret_key="-" * 32, mailbox_dir=None,
     )  # fmt: skip
     document = build(open_house(settings)).openapi_schema.to_schema()
@@ -179,14 +187,20 @@ def _carried_out(work: Any, url: str) -> Any:
         return asyncio.run(work)
     except (Unavailable, OSError) as error:
         why = error.__cause__ or error
-        raise Refusal(_("PostgreSQL does not answer at {address}: {why}").format(address=_address(url), why=_first_line(why))) from error
+        raise Refusal(
+            _("PostgreSQL does not answer at {address}: {why}").format(address=_address(url), why=_first_line(why))
+        ) from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None)
         if state == _NO_TABLE:
             raise Refusal(_("The tables are not there yet: run `portillon migrate` first.")) from error
         if state == _NOT_ALLOWED:
-            raise Refusal(_("The role of this address may not do that: {why}").format(why=_first_line(error.orig or error))) from error
-        raise Refusal(_("PostgreSQL refused at {address}: {why}").format(address=_address(url), why=_first_line(error.orig or error))) from error
+            raise Refusal(
+                _("The role of this address may not do that: {why}").format(why=_first_line(error.orig or error))
+            ) from error
+        raise Refusal(
+            _("PostgreSQL refused at {address}: {why}").format(address=_address(url), why=_first_line(error.orig or error))
+        ) from error
 
 
 def _address(url: str) -> str:
@@ -213,7 +227,11 @@ def _installation() -> tuple[Any, Path]:
 
 
 def _needing_extra(error: ImportError) -> Refusal:
-    return Refusal(_("This command needs the extra `embedded`, which {name} belongs to: pip install 'portillon[embedded]'.").format(name=error.name))
+    return Refusal(
+        _("This command needs the extra `embedded`, which {name} belongs to: pip install 'portillon[embedded]'.").format(
+            name=error.name
+        )
+    )
 
 
 def main() -> None:

@@ -165,6 +165,7 @@ class EmbeddedServers:
         # Another server's PGHOST, PGSERVICE or PGSSLMODE must not reach this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         environment["PGPASSWORD"] = self._secret("superuser")
+        # Names are ours, and passwords are made of letters, digits, - and _.
         script = f"""
             DO $$ BEGIN
                 CREATE ROLE {OWNER} LOGIN PASSWORD '{owner}';
@@ -173,7 +174,7 @@ class EmbeddedServers:
             SELECT 'CREATE DATABASE {DATABASE} OWNER {OWNER} TEMPLATE template0 ENCODING ''UTF8'' '
                 || 'LOCALE_PROVIDER builtin BUILTIN_LOCALE ''C.UTF-8''' WHERE NOT EXISTS (
                 SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
-        """
+        """  # noqa: S608 - see above
         done = subprocess.run(
             [binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", f"postgresql://postgres@127.0.0.1:{port}/postgres"],
             input=script.encode(), capture_output=True, check=False, env=environment,
@@ -285,7 +286,9 @@ def _add_system_user() -> None:
     try:
         subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", _SYSTEM_USER], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError("PostgreSQL does not run as root, and useradd could not make a user for it: run as another user") from error
+        raise EmbeddedError(
+            "PostgreSQL does not run as root, and useradd could not make a user for it: run as another user"
+        ) from error
 
 
 def _stop_leftover(pid: int | None, mark: str) -> int | None:

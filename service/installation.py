@@ -102,7 +102,9 @@ def exists(folder: Path) -> bool:
 def wipe(folder: Path) -> None:
     """Remove data, passwords, mail and logs; the folder too if nothing else is in it. Raises Refusal while it runs."""
     if holder := running(folder):
-        raise Refusal(_("Portillon is running at {url}. Stop it first: Ctrl-C there, or `portillon down`.").format(url=holder.get("url", "?")))
+        raise Refusal(
+            _("Portillon is running at {url}. Stop it first: Ctrl-C there, or `portillon down`.").format(url=holder.get("url", "?"))
+        )
     stop_what_was_left(folder)
     for pattern in _OURS:
         for path in folder.glob(pattern):

@@ -19,7 +19,9 @@ def bind(host: str, port: int, *, again: str) -> socket.socket:
 
 def _why_not(error: OSError, host: str, port: int, again: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return _("Another program already uses port {port}. Stop it, or take another port:\n  {again}").format(port=port, again=again)
+        return _("Another program already uses port {port}. Stop it, or take another port:\n  {again}").format(
+            port=port, again=again
+        )
     if error.errno == errno.EACCES:
         return _("Port {port} is reserved for the administrator of this machine. Take one above 1023:\n  {again}").format(
             port=port, again=again.replace(str(port + 1), "8000")

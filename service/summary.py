@@ -57,7 +57,10 @@ def _afterwards(screen: Screen, folder: str) -> None:
     rows = [
         (_("Stop"), "Ctrl-C"),
         (_("Wipe everything"), _("`make reset` (or `portillon reset`); data and logs are in {folder}").format(folder=folder)),
-        (_("Use real servers"), "PORTILLON_DATABASE_URL, PORTILLON_MIGRATION_DATABASE_URL, PORTILLON_REDIS_URL, PORTILLON_SMTP_URL"),
+        (
+            _("Use real servers"),
+            "PORTILLON_DATABASE_URL, PORTILLON_MIGRATION_DATABASE_URL, PORTILLON_REDIS_URL, PORTILLON_SMTP_URL",
+        ),
     ]
     _rows(screen, rows)
 

@@ -109,7 +109,12 @@ def _wanted() -> Settings:
 
 def _with_servers(wanted: Settings, folder: Path, servers: EmbeddedServers, screen: Screen) -> dict[str, Any]:
     """Start the servers whose addresses are not given; returns the settings that differ from the environment."""
-    changed: dict[str, Any] = {"environment": "development", "port": wanted.port, "public_url": wanted.public_url, "data_dir": folder}
+    changed: dict[str, Any] = {
+        "environment": "development",
+        "port": wanted.port,
+        "public_url": wanted.public_url,
+        "data_dir": folder,
+    }
     if not _given("secret_key"):
         changed["secret_key"] = secret_key(folder)
     if not _given("database_url"):
@@ -117,7 +122,9 @@ def _with_servers(wanted: Settings, folder: Path, servers: EmbeddedServers, scre
             addresses = servers.start_database()
         changed |= {"database_url": addresses.database_url, "migration_database_url": addresses.migration_database_url}
     elif not _given("migration_database_url"):
-        raise Refusal(_("With PORTILLON_DATABASE_URL, `up` also needs PORTILLON_MIGRATION_DATABASE_URL: it creates the tables."), code=2)
+        raise Refusal(
+            _("With PORTILLON_DATABASE_URL, `up` also needs PORTILLON_MIGRATION_DATABASE_URL: it creates the tables."), code=2
+        )
     if not _given("redis_url"):
         with screen.step(_("Starting Valkey")):
             changed["redis_url"] = servers.start_redis()

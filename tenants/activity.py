@@ -1,5 +1,6 @@
 """The append-only record of who did what: the vocabulary, and the one function that writes a line."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants.actors import NOWHERE, Actor, Origin, Person
-from tenants.database import AccountOwned, Base, entered, table_of
+from tenants.database import AccountOwned, Base, Plain, entered, table_of
 
 Result = Literal["done", "refused", "failed"]
 
@@ -98,6 +99,13 @@ async def write(
     await session.execute(insert(table_of(Activity)), _line(session, event, by=by, on=on, result=result, **facts))
 
 
+async def write_plain(plain: Plain, event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> None:
+    """As `write`, about the person's own doing, inside a `Database.plain` transaction."""
+    values = _values(account_id, origin, event, by=by, on=None if by.user_id is None else ("user", by.user_id, by.name), **facts)
+    values["facts"] = json.dumps(values["facts"])
+    await plain.row(_INSERT, *values.values())
+
+
 def _line(
     session: AsyncSession,
     event: Event,
@@ -107,8 +115,19 @@ def _line(
     result: Result = "done",
     **facts: Any,
 ) -> dict[str, Any]:
-    account_id = entered(session)
-    origin: Origin = session.info.get("origin", NOWHERE)
+    return _values(entered(session), session.info.get("origin", NOWHERE), event, by=by, on=on, result=result, **facts)
+
+
+def _values(
+    account_id: UUID,
+    origin: Origin,
+    event: Event,
+    *,
+    by: Actor | Person | None,
+    on: tuple[str, UUID, str] | None = None,
+    result: Result = "done",
+    **facts: Any,
+) -> dict[str, Any]:
     target_type, target_id, target_label = on or (None, None, None)
     return {
         "account_id": account_id,
@@ -139,3 +158,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | frozenset | set):
         return [_plain(item) for item in value]
     return value
+
+
+_COLUMNS = tuple(_values(UUID(int=0), NOWHERE, Event.SIGNED_IN, by=None))
+_INSERT = f"INSERT INTO activity ({', '.join(_COLUMNS)}) VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 1))})"  # noqa: S608 - names of columns

@@ -5,74 +5,61 @@ Taken before the hash is computed and given back when the password was right, so
 
 import ipaddress
 from time import time
-from typing import Any
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from redis.exceptions import RedisError
 
-from tenants.errors import TooManyAttempts, Unavailable
+from tenants.errors import TooManyAttempts
 from tenants.settings import Settings
 from tenants.tokens import Purpose, Signer
 from tenants.valkey import Valkey
+from tenants.windows import PipelinedStorage
 
 KNOWN_FOR = 30 * 24 * 3600
+# Mails that anyone may cause to one address: so many an hour.
+MAILS_AN_HOUR = 5
 
 
 class Attempts:
-    """Windows over guesses. Addresses of people never reach Redis: keys hold keyed digests."""
+    """Windows over guesses. Addresses of people never reach Redis: keys hold keyed digests. All raise Unavailable without Redis."""
 
     def __init__(self, settings: Settings, signer: Signer, valkey: Valkey) -> None:
-        """Connect lazily: the windows through the library's own client, known places through the process's connection."""
+        """Count over the process's own connection."""
         self._valkey = valkey
-        self._storage = RedisStorage(f"async+{settings.redis_url.get_secret_value()}", implementation="redispy", key_prefix="guess")
-        self._windows = FixedWindowRateLimiter(self._storage)
-        self._per_identity = RateLimitItemPerSecond(settings.attempts_per_identity, settings.attempts_window)
-        self._per_address = RateLimitItemPerSecond(settings.attempts_per_address, settings.attempts_window)
-        self._mails = RateLimitItemPerSecond(5, 3600)
+        self._windows = FixedWindowRateLimiter(PipelinedStorage(valkey))
+        self._per_identity = RateLimitItemPerSecond(settings.attempts_per_identity, settings.attempts_window, namespace="guess")
+        self._per_address = RateLimitItemPerSecond(settings.attempts_per_address, settings.attempts_window, namespace="guess")
+        self._mails = RateLimitItemPerSecond(MAILS_AN_HOUR, 3600, namespace="mails")
         self._signer = signer
 
     async def take(self, email_key: str, ip: str | None) -> "Guess":
-        """Count one guess before its hash. Raises TooManyAttempts with the seconds to wait, Unavailable when Redis is away.
+        """Count one guess before its hash. Raises TooManyAttempts with the seconds to wait.
 
         An address from which the identity signed in before has a window of its own: others cannot lock the person out.
         """
-        network = _network(ip)
-        person, place = self._key(email_key), self._key(network)
-        try:
-            known = bool(await self._valkey.call(b"EXISTS", f"known:{person}:{place}"))
-            guess = Guess(self, (person, place) if known else (person,), place)
-            for window, key in ((self._per_address, (place,)), (self._per_identity, guess.person)):
-                if not await self._windows.hit(window, *key):
-                    stats = await self._windows.get_window_stats(window, *key)
-                    if window is self._per_identity:
-                        await self._windows.hit(self._per_address, place, cost=-1)
-                    raise TooManyAttempts(retry_after=max(1, int(stats.reset_time - time()) + 1))
-        except (RedisError, OSError) as error:
-            raise Unavailable from error
+        person, place = self._key(email_key), self._key(_network(ip))
+        known = bool(await self._valkey.call(b"EXISTS", f"known:{person}:{place}"))
+        guess = Guess(self, (person, place) if known else (person,), place)
+        if not await self._windows.hit(self._per_address, place):
+            raise await self._too_many(self._per_address, place)
+        if not await self._windows.hit(self._per_identity, *guess.person):
+            await self._windows.hit(self._per_address, place, cost=-1)
+            raise await self._too_many(self._per_identity, *guess.person)
         return guess
 
     async def may_mail(self, email_key: str) -> bool:
-        """Whether one more unasked-for mail may go to the address: five an hour."""
-        try:
-            return await self._windows.hit(self._mails, self._key(email_key))
-        except (RedisError, OSError) as error:
-            raise Unavailable from error
+        """Whether one more unasked-for mail may go to the address."""
+        return await self._windows.hit(self._mails, self._key(email_key))
 
     async def give_back(self, guess: "Guess") -> None:
         """The password was right: the guess does not count, and this place is known from now on."""
-        try:
-            await self._windows.hit(self._per_address, guess.place, cost=-1)
-            await self._windows.hit(self._per_identity, *guess.person, cost=-1)
-            await self._valkey.call(b"SET", f"known:{guess.person[0]}:{guess.place}", 1, b"EX", KNOWN_FOR)
-        except (RedisError, OSError) as error:
-            raise Unavailable from error
+        await self._windows.hit(self._per_address, guess.place, cost=-1)
+        await self._windows.hit(self._per_identity, *guess.person, cost=-1)
+        await self._valkey.call(b"SET", f"known:{guess.person[0]}:{guess.place}", 1, b"EX", KNOWN_FOR)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        client: Any = self._storage.bridge
-        await client.storage.aclose()
+    async def _too_many(self, window: RateLimitItemPerSecond, *key: str) -> TooManyAttempts:
+        stats = await self._windows.get_window_stats(window, *key)
+        return TooManyAttempts(retry_after=max(1, int(stats.reset_time - time()) + 1))
 
     def _key(self, text: str) -> str:
         return self._signer.tag(Purpose.DEVICE, text.encode())[:12].hex()

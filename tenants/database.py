@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import DateTime, MetaData, Table, Text, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, ORMExecuteState, Session, declared_attr, mapped_column, with_loader_criteria
+from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
 from tenants.actors import NOWHERE, Origin
-from tenants.effects import Nobody, Outside, effects_of
+from tenants.effects import Effects, Nobody, Outside
 from tenants.errors import Unavailable
 
 # A statement that waits this long holds others up; the caller is told to come back.
@@ -55,6 +57,28 @@ class AccountOwned:
         return mapped_column(primary_key=True, default=uuid7)
 
 
+class Plain:
+    """A transaction over the driver alone. Statements are SQL with `$1`; they name the account themselves."""
+
+    def __init__(self, driver: asyncpg.Connection) -> None:
+        """Begin with nothing owed to the world."""
+        self._driver = driver
+        self.effects = Effects()
+
+    async def enter(self, account_id: UUID) -> None:
+        """Step into an account for the rest of the transaction."""
+        await self._driver.execute("SELECT set_config('app.account_id', $1, true)", str(account_id))
+
+    async def rows(self, statement: str, *values: Any) -> list[Any]:
+        """Every row, as tuples with names."""
+        found: list[Any] = await self._driver.fetch(statement, *values)
+        return found
+
+    async def row(self, statement: str, *values: Any) -> Any:
+        """The first row, or None."""
+        return await self._driver.fetchrow(statement, *values)
+
+
 class Database:
     """Connections as the application role. Nobody else commits."""
 
@@ -88,30 +112,72 @@ class Database:
         `origin` is written into every activity line. What the transaction owes the world is announced before the commit and settled after it.
         Raises Unavailable when PostgreSQL is away.
         """
+        effects = Effects()
+        announced: object = None
         try:
             async with self._sessions() as session:
-                effects = effects_of(session)
-                session.info["origin"] = origin
-                announced: object = None
+                session.info.update(effects=effects, origin=origin)
                 try:
                     if account_id is not None:
                         await enter(session, account_id)
                     yield session
                     await session.flush()
-                    if effects.accounts:
-                        announced = await self.outside.announce(effects)
+                    announced = await self._announce(effects)
                     await session.commit()
                 except BaseException:
                     await session.rollback()
-                    if announced is not None:
-                        await self.outside.withdraw(effects, announced)
+                    await self._withdraw(effects, announced)
                     raise
-            if effects.accounts or effects.mail_owed:
-                await self.outside.settle(effects, announced)
+            await self._settle(effects, announced)
         except (DBAPIError, PoolTimeout, OSError) as error:
             if is_away(error):
                 raise Unavailable from error
             raise
+
+    @asynccontextmanager
+    async def plain(self, account_id: UUID | None = None) -> AsyncIterator[Plain]:
+        """The same promises over the driver alone: for the few statements of a sign-in, where the ORM would cost more than they do."""
+        announced: object = None
+        try:
+            connection = await self.engine.raw_connection()
+            try:
+                driver: asyncpg.Connection = connection.driver_connection
+                plain = Plain(driver)
+                transaction = driver.transaction()
+                await transaction.start()
+                try:
+                    if account_id is not None:
+                        await plain.enter(account_id)
+                    yield plain
+                    announced = await self._announce(plain.effects)
+                    await transaction.commit()
+                except BaseException:
+                    if not driver.is_closed():
+                        await transaction.rollback()
+                    await self._withdraw(plain.effects, announced)
+                    raise
+            except BaseException as error:
+                if is_away(error):
+                    connection.invalidate()
+                raise
+            finally:
+                await greenlet_spawn(connection.close)
+            await self._settle(plain.effects, announced)
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, PoolTimeout, OSError) as error:
+            if is_away(error):
+                raise Unavailable from error
+            raise
+
+    async def _announce(self, effects: Effects) -> object:
+        return await self.outside.announce(effects) if effects.accounts else None
+
+    async def _withdraw(self, effects: Effects, announced: object) -> None:
+        if announced is not None:
+            await self.outside.withdraw(effects, announced)
+
+    async def _settle(self, effects: Effects, announced: object) -> None:
+        if effects.accounts or effects.mail_owed:
+            await self.outside.settle(effects, announced)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -139,9 +205,9 @@ def table_of(model: type[Base]) -> Table:
 
 def is_away(error: BaseException) -> bool:
     """Whether the error means that PostgreSQL cannot serve now, and not that the statement was wrong."""
-    if isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError):
+    if isinstance(error, InterfaceError | OperationalError | PoolTimeout | OSError | asyncpg.InterfaceError):
         return True
-    state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state: Any = getattr(getattr(error, "orig", error), "sqlstate", None)
     return (isinstance(error, DBAPIError) and error.connection_invalidated) or (isinstance(state, str) and state.startswith(_AWAY))
 
 

@@ -11,13 +11,14 @@ from uuid_utils.compat import uuid7
 from tenants.attempts import Attempts
 from tenants.catalogue import Catalogue, load_catalogue
 from tenants.database import Database
+from tenants.door import Door
 from tenants.effects import Effects
+from tenants.entering import Keys
 from tenants.errors import DomainError
 from tenants.passwords import Hasher
 from tenants.seats import Seats
-from tenants.sessions import REMEMBER_SECONDS, Door, Tokens
+from tenants.sessions import REMEMBER_SECONDS, Tokens
 from tenants.settings import Settings
-from tenants.signing_in import Keys
 from tenants.tokens import Signer
 from tenants.valkey import Valkey
 
@@ -92,7 +93,7 @@ class House:
     async def close(self) -> None:
         """Close every connection; each of them, even if one fails."""
         self.hasher.close()
-        await asyncio.gather(self.valkey.close(), self.attempts.close(), self.database.close(), return_exceptions=True)
+        await asyncio.gather(self.valkey.close(), self.database.close(), return_exceptions=True)
 
 
 def open_house(settings: Settings, *, bell: Bell | None = None, names_account: bool = True) -> House:

@@ -127,6 +127,11 @@ def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any
     }
     if wanted.get("starts_on") is not None:
         complete["starts_on"] = wanted["starts_on"]
+    _check(complete)
+    return complete
+
+
+def _check(complete: dict[str, Any]) -> None:
     for name, least in (("users", 1), ("departments", 1), ("seats", 1), ("accountant_seats", 0), ("pool_seats", 0)):
         value = complete[name]
         if value is not None and not least <= value <= MOST:
@@ -139,9 +144,8 @@ def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any
         # Days near the calendar's ends cannot be reckoned with: the end of a last day is a moment after it.
         if complete.get(name) and not FIRST_DAY <= complete[name] <= LAST_DAY:
             raise Invalid(name, "out_of_range", min=FIRST_DAY.isoformat(), max=LAST_DAY.isoformat())
-    if complete["ends_on"] and wanted.get("starts_on") and complete["ends_on"] < wanted["starts_on"]:
+    if complete["ends_on"] and complete.get("starts_on") and complete["ends_on"] < complete["starts_on"]:
         raise Invalid("ends_on", "before_start")
-    return complete
 
 
 async def grant_licence(session: AsyncSession, by: Actor | None, *, wanted: dict[str, Any]) -> Licence:

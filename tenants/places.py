@@ -5,20 +5,14 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, func, select
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants.accounts import Account
 from tenants.catalogue import ADMINISTRATOR, AccountKind
-from tenants.database import entered, table_of
+from tenants.database import Plain
 from tenants.errors import AccountUnavailable, DomainError, InvalidCredentials, UserSuspended
-from tenants.licences import Licence, covers
-from tenants.sessions import SignedInSession
-from tenants.users import User, active_administrators, standing_in
+from tenants.licences import covers
+from tenants.users import active_administrators
 
-# Columns and not entities: every sign-in reads this, and the ORM would cost more than PostgreSQL does.
-_USER, _ACCOUNT, _LICENCE, _SESSION = (table_of(model) for model in (User, Account, Licence, SignedInSession))
 _MOST_CONTACTS = 3
 
 
@@ -45,28 +39,23 @@ class Place:
     alive: list[UUID]
 
 
-async def find_place(session: AsyncSession, user_id: UUID) -> Place | None:
+# SQL and not expressions: every sign-in reads this, and building the statement would cost more than running it.
+_PLACE = """
+SELECT u.id, u.name, u.email, u.role,
+       CASE WHEN u.status = 'suspended' AND u.suspended_until <= now() THEN 'active' ELSE u.status END,
+       u.suspended_until, u.suspended_reason, a.kind, a.status, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
+       l.starts_on, l.ends_on, now(),
+       ARRAY(SELECT s.id FROM sessions s WHERE s.account_id = u.account_id AND s.user_id = u.id
+             AND s.ended_at IS NULL AND s.expires_at > now() ORDER BY s.id)
+  FROM users u JOIN accounts a ON a.id = u.account_id JOIN licences l ON l.account_id = u.account_id
+ WHERE u.account_id = $1 AND u.id = $2
+"""
+
+
+async def find_place(plain: Plain, account_id: UUID, user_id: UUID) -> Place | None:
     """The place of a user of the account entered. The same one statement whether there is such a user or not."""
-    u, a, li, s = _USER.c, _ACCOUNT.c, _LICENCE.c, _SESSION.c
-    alive = (
-        select(s.id)
-        .where(s.account_id == u.account_id, s.user_id == u.id, s.ended_at.is_(None), s.expires_at > func.now())
-        .order_by(s.id)
-        .scalar_subquery()
-    )
-    row = (
-        await session.execute(
-            select(
-                u.id, u.name, u.email, u.role, standing_in(u), u.suspended_until, u.suspended_reason,
-                a.kind, a.status, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
-                li.starts_on, li.ends_on, func.now(), func.array(alive, type_=ARRAY(PG_UUID(as_uuid=True))),
-            )
-            .join_from(_USER, _ACCOUNT, a.id == u.account_id)
-            .join(_LICENCE, li.account_id == u.account_id)
-            .where(u.account_id == entered(session), u.id == user_id)
-        )
-    ).one_or_none()  # fmt: skip
-    return Place(*tuple(row)) if row is not None else None
+    row = await plain.row(_PLACE, account_id, user_id)
+    return Place(*row) if row is not None else None
 
 
 async def may_not_enter(session: AsyncSession, place: Place | None) -> DomainError | None:

@@ -22,7 +22,7 @@ _LUA = Path(__file__).with_name("lua")
 
 
 def _script(name: str) -> Script:
-    return Script(_LUA / f"{name}.lua", _LUA / "shared.lua")
+    return Script.of_files(_LUA / "shared.lua", _LUA / f"{name}.lua")
 
 
 _KEEP, _TAKE, _OPEN, _END = _script("keep"), _script("take"), _script("open"), _script("end")

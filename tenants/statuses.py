@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import DateTime, delete, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.activity import Event, record
@@ -24,7 +24,7 @@ async def suspend(
     must_outrank(catalogue, actor, user)
     if user.status == "invited":
         raise NotInState(state="invited")
-    if until is not None and not await session.scalar(select(until > func.now())):
+    if until is not None and not await session.scalar(select(literal(until, DateTime(timezone=True)) > func.now())):
         raise Invalid("suspended_until", "in_the_past")
     if user.status == "struck_off":
         # A suspension ends by itself, and nobody may become active who never accepted.

@@ -27,10 +27,15 @@ Part = bytes | str | int
 class Script:
     """A Lua script, called by its digest and loaded where the server does not know it yet."""
 
-    def __init__(self, path: Path, *shared: Path) -> None:
-        """Read the file; `shared` files are put before it."""
-        self.text = "\n".join(part.read_text(encoding="utf-8") for part in (*shared, path)).encode()
+    def __init__(self, text: str) -> None:
+        """Keep the text and its digest."""
+        self.text = text.encode()
         self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
+
+    @classmethod
+    def of_files(cls, *paths: Path) -> "Script":
+        """The files, one after the other."""
+        return cls("\n".join(path.read_text(encoding="utf-8") for path in paths))
 
 
 class Valkey:

@@ -357,6 +357,16 @@ async def test_x1_every_id_of_another_account_is_nobodys(house: House, servers: 
         await _b_still_works(world)
 
 
+async def test_x1_the_same_idempotency_key_in_two_accounts_is_two_keys(house: House, servers: Addresses) -> None:
+    async with world_of(house, servers) as world:
+        body, key = {"email": "both@elsewhere.example.com", "role": "user"}, {"Idempotency-Key": "the-same"}
+        theirs = await world.api.post("/users", body, by=world.b.administrator, headers=key)
+        ours = await world.api.post("/users", body, by=world.tokens["administrator"], headers=key)
+        assert (theirs.status_code, ours.status_code) == (201, 201)
+        assert "idempotency-replayed" not in ours.headers
+        assert ours.json()["id"] != theirs.json()["id"]
+
+
 @pytest.mark.parametrize("layer", ["without the application's filter", "without row-level security"])
 async def test_x1_each_layer_of_the_wall_holds_alone(layer: str, settings: Settings, servers: Addresses) -> None:
     if layer == "without row-level security":

@@ -13,9 +13,10 @@ from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open, delete, get, post
 from tenants import sessions, signing_in
 from tenants.catalogue import AccountKind
+from tenants.entering import SignedIn as Entered
 from tenants.errors import Invalid
 from tenants.presence import SeatState, seat_states
-from tenants.sessions import Blob
+from tenants.session_facts import Blob
 from tenants.users import get_user
 
 Reason = Annotated[str | None, QueryParameter(max_length=300, description="Written into the history")]
@@ -208,7 +209,7 @@ async def end_sessions_of_user(user_id: FromPath[UUID], session: Session, actor:
     return Ended(await sessions.end_sessions_of(session, user, by=actor, why="ended_by_administrator", reason=reason))
 
 
-def shown(signed: signing_in.SignedIn) -> SignedIn:
+def shown(signed: Entered) -> SignedIn:
     """What the new session's holder is told."""
     blob = msgspec.json.decode(signed.blob, type=Blob)
     return SignedIn(

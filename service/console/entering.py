@@ -15,7 +15,7 @@ from service.routes import Open
 from tenants import sessions, signing_in
 from tenants.actors import Origin as OriginOf
 from tenants.errors import DomainError, Invalid, InvalidCredentials, NotFound, NotSignedIn, TooManyAttempts, Unavailable
-from tenants.signing_in import SignedIn
+from tenants.entering import SignedIn
 
 # After this the end of a session is no news.
 _WORTH_TELLING = timedelta(days=1)

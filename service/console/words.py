@@ -28,7 +28,7 @@ ENDED: dict[str, str] = {
     "ended_by_self": _("You ended this session from another one, %(when)s."),
     "ended_by_administrator": _("%(by)s ended your session, %(when)s."),
     "ended_for_room": _("%(by)s ended your session to take its place, %(when)s."),
-    "replaced": _("You signed in elsewhere, %(when)s: that session took the place of this one."),
+    "replaced": _("A newer sign-in took the place of this session, %(when)s."),
     "password_changed": _("Your password was changed, %(when)s. Every session opened before has ended."),
     "expired": _("Your session had lasted its full time, and ended %(when)s."),
     "suspended": _("Your access was suspended, %(when)s."),

@@ -143,7 +143,7 @@ async def test_x5_every_sign_in_makes_a_new_token_and_ends_the_browser_s_older_s
     assert acme.staff[0].email in (await tab.open("/")).text
     tab.cookies["__Host-portillon"] = first or ""
     assert (await tab.open("/")).headers["location"] == "/login"
-    assert "ended your session" in (await tab.open("/login")).text
+    assert "A newer sign-in took the place of this session, just now." in (await tab.open("/login")).text
 
 
 async def test_x5_a_token_chosen_beforehand_is_worth_nothing(tab: Tab, house: House) -> None:

@@ -372,31 +372,30 @@ async def test_changing_the_language_leads_back_to_where_one_was(tab: Tab, house
 
 
 HOSTILE = [
-    "//evil.example", "///evil.example", "////evil.example/", "/\\evil.example", "\\\\evil.example", "\\/evil.example", "/\t/evil.example",
-    "/\n/evil.example", "\t//evil.example", " //evil.example", "https://evil.example", "HTTPS:evil.example", "http:/\\evil.example", "https:///evil.example",
-    "javascript:alert(1)", "data:text/html,x", "/%0d%0aLocation: https://evil.example", "/\r\nLocation: https://evil.example", "/x\r\nSet-Cookie: a=b",
-    "evil.example", "@evil.example", "/@evil.example//", "/..//evil.example", "/.//evil.example", "/x//..//evil.example", "\u2028//evil.example",
-    "/\u3002evil.example", "//localhost:8000@evil.example", "/\x00/evil.example", "?next=//evil.example", "#//evil.example", "/" + "a" * 5000,
+    "//evil.example", "///evil.example", "////evil.example/", "/\\evil.example", "\\\\evil.example", "\\/evil.example",
+    "/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "https://evil.example", "HTTPS:evil.example",
+    "http:/\\evil.example", "https:///evil.example", "javascript:alert(1)", "data:text/html,x",
+    "/%0d%0aLocation: https://evil.example", "/\r\nLocation: https://evil.example", "/x\r\nSet-Cookie: a=b",
+    "evil.example", "@evil.example", "/@evil.example//", "/..//evil.example", "/.//evil.example", "/x//..//evil.example",
+    "\u2028//evil.example", "/\u3002evil.example", "//localhost:8000@evil.example", "/\x00/evil.example", "?next=//evil.example",
+    "#//evil.example", "/" + "a" * 5000,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", HOSTILE)
-async def test_x15_hostile_targets_end_on_this_origin(tab: Tab, house: House, wanted: str) -> None:
+async def test_x15_hostile_targets_end_on_this_origin(tab: Tab, house: House) -> None:
     acme = await make.company(house, staff=0)
-    await tab.send("GET", "/login", params={"next": wanted})
-    answer = await tab.submit("/login", email=acme.administrator.email, password=make.PASSWORD)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    answer = await tab.post(
-        "/login", {**await _public_form(tab), "next": wanted, "email": acme.administrator.email, "password": make.PASSWORD}
-    )
-    assert answer.headers["location"] == "/"
-    answer = await tab.post("/language", {**await _public_form(tab), "next": wanted, "language": "fr"})
-    assert answer.headers["location"] == "/"
-    already_in = await tab.send("GET", "/login", params={"next": wanted})
-    assert already_in.headers["location"] == "/"
-    assert set(answer.headers.get_list("set-cookie")) == {
-        line for line in answer.headers.get_list("set-cookie") if "a=b" not in line
-    }
+    await tab.open("/login")
+    form = {**tab.form("/login"), "email": acme.administrator.email, "password": make.PASSWORD, "language": "fr"}
+    for wanted in HOSTILE:
+        tab.cookies.pop("__Host-portillon", None)
+        await tab.send("GET", "/login", params={"next": wanted})
+        assert tab.form("/login")["next"] == "/", wanted
+        for action in ("/login", "/language"):
+            answer = await tab.post(action, {**form, "next": wanted})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/"), wanted
+            assert not {"a"} & set(tab.set)
+        answer = await tab.send("GET", "/login", params={"next": wanted})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/"), wanted
 
 
 async def test_a_path_of_this_origin_is_kept_through_the_sign_in(tab: Tab, house: House) -> None:
@@ -446,13 +445,6 @@ async def test_addresses_that_lead_nowhere_are_pages_for_people_and_problems_for
 async def _home(tab: Tab) -> Tab:
     await tab.open("/")
     return tab
-
-
-async def _public_form(tab: Tab) -> dict[str, str]:
-    stranger = Tab(tab.client)
-    stranger.cookies = {"__Host-portillon-form": tab.cookies["__Host-portillon-form"]}
-    await stranger.open("/login")
-    return stranger.form("/login")
 
 
 def _settled(page: str) -> str:

@@ -122,7 +122,8 @@ class Stage:
     @asynccontextmanager
     async def callers(self) -> AsyncIterator[list[Api]]:
         """A client for each API process, with as many connections as it needs."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
+        # Idle connections go before the server closes them (after 5 seconds), so that none is used in the moment of its end.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=2)
         async with AsyncExitStack() as stack:
             yield [
                 Api(await stack.enter_async_context(httpx.AsyncClient(base_url=process.url, limits=limits, timeout=60, trust_env=False)))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select, text
+from sqlalchemy import func, select
 
 from service.embedded import Addresses
 from tenants import invitations
@@ -85,14 +85,14 @@ def html_of(message: EmailMessage) -> str:
 def token_in(message: EmailMessage) -> str:
     """The token of the one link that the mail carries; the same in both parts."""
     tokens = set(re.findall(r"token=([\w-]+)", text_of(message))) | set(re.findall(r"token=([\w-]+)", html_of(message)))
-    assert len(tokens) == 1
-    return tokens.pop()
+    [token] = tokens
+    return str(token)
 
 
 async def now(house: House) -> datetime:
     """On the database's clock."""
     async with house.database.transaction() as session:
-        return (await session.execute(text("SELECT now()"))).scalar_one()
+        return (await session.execute(select(func.now()))).scalar_one()
 
 
 async def invitation_shown(house: House, company: Company, user_id: UUID) -> dict[str, Any]:

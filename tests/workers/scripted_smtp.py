@@ -113,29 +113,33 @@ class ScriptedServer:
         while line := await reader.readline():
             command, _, rest = line.decode().strip().partition(" ")
             visit.commands.append(command.upper())
-            match command.upper():
-                case "EHLO":
-                    await say(await self._turn("ehlo", visit) or self._extension_lines(visit))
-                case "STARTTLS":
-                    assert self._tls is not None
-                    await say(await self._turn("starttls", visit) or "220 go ahead")
-                    await writer.start_tls(self._tls)
-                    visit.secure = True
-                case "MAIL":
-                    visit.sender = _address(rest)
-                    await say(await self._turn("mail", visit) or "250 ok")
-                case "RCPT":
-                    visit.recipient = _address(rest)
-                    await say(await self._turn("rcpt", visit) or "250 ok")
-                case "DATA":
-                    await self._take(visit, reader, say)
-                case "RSET":
-                    await say("250 forgotten")
-                case "QUIT":
-                    return await say("221 bye")
-                case _:
-                    await say("500 what?")
+            if command.upper() == "QUIT":
+                return await say("221 bye")
+            if command.upper() == "DATA":
+                await self._take(visit, reader, say)
+            else:
+                await say(await self._answer(visit, command.upper(), rest))
+            if command.upper() == "STARTTLS":
+                assert self._tls is not None
+                await writer.start_tls(self._tls)
+                visit.secure = True
         return None
+
+    async def _answer(self, visit: Visit, command: str, rest: str) -> str:
+        match command:
+            case "EHLO":
+                return await self._turn("ehlo", visit) or self._extension_lines(visit)
+            case "STARTTLS":
+                return await self._turn("starttls", visit) or "220 go ahead"
+            case "MAIL":
+                visit.sender = _address(rest)
+                return await self._turn("mail", visit) or "250 ok"
+            case "RCPT":
+                visit.recipient = _address(rest)
+                return await self._turn("rcpt", visit) or "250 ok"
+            case "RSET":
+                return "250 forgotten"
+        return "500 what?"
 
     async def _take(self, visit: Visit, reader: asyncio.StreamReader, say: Callable[[str], Awaitable[None]]) -> None:
         if refusal := await self._turn("data", visit):

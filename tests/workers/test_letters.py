@@ -3,9 +3,13 @@
 from datetime import timedelta
 from email.header import decode_header, make_header
 from email.utils import parseaddr
+from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
 
+import workers
 from service.embedded import Addresses
 from tenants import invitations, password_resets, resellers, users
 from tenants.house import House
@@ -30,10 +34,10 @@ async def test_an_invitation_in_french(house: House, acme: Company, mail_server:
     text = text_of(message)
     assert text.startswith("Bonjour Zoé Lefèvre,\n")
     assert "> Bienvenue !\n> À lundi <3\n" in text
-    assert "Ce lien fonctionne une seule fois, pour cette adresse uniquement, jusqu’au " in text
+    assert "Ce lien fonctionne une seule fois, pour cette adresse uniquement, jusqu’au " in text  # noqa: RUF001 - as French is written
     html = html_of(message)
     assert "À lundi &lt;3" in html
-    assert "Accepter l’invitation" in html
+    assert "Accepter l’invitation" in html  # noqa: RUF001 - as French is written
     assert '<html lang="fr"' in html
     assert "http://localhost:8000/invitation?token=" in html
 
@@ -58,7 +62,7 @@ async def test_dates_are_on_the_accounts_clock(house: House, acme: Company, mail
     await deliver(house)
     said = {message["Content-Language"]: text_of(message) for _, _, message in mail_server.messages}
     assert "until Thursday 2 March 2090 at 05:30 (UTC+09:00)." in said["en"].replace(",", "")
-    assert "jusqu’au jeudi 2 mars 2090 à 05:30 (UTC+09:00)." in said["fr"]
+    assert "jusqu’au jeudi 2 mars 2090 à 05:30 (UTC+09:00)." in said["fr"]  # noqa: RUF001 - as French is written
 
 
 async def test_an_expired_link_reaches_the_administrators(
@@ -86,7 +90,7 @@ async def test_an_expired_link_reaches_the_administrators(
     ],
 )
 async def test_a_reset_opens_once_and_a_notice_follows(
-    house: House, acme: Company, mail_server: MailServer, servers: Addresses, language: str, subject: str, says: str
+    house: House, acme: Company, mail_server: MailServer, servers: Addresses, *, language: str, subject: str, says: str
 ) -> None:
     person = acme.staff[0]
     await change(servers, "UPDATE identities SET language = $1 WHERE email = $2", language, person.email)
@@ -132,7 +136,7 @@ async def test_only_the_newest_reset_is_mailed(house: House, acme: Company, mail
     ],
 )
 async def test_changed_seats(
-    house: House, acme: Company, mail_server: MailServer, servers: Addresses, language: str, subject: str, lines: list[str]
+    house: House, acme: Company, mail_server: MailServer, servers: Addresses, *, language: str, subject: str, lines: list[str]
 ) -> None:
     await change(servers, "UPDATE identities SET language = $1", language)
     above = await make.operator(house)
@@ -215,3 +219,20 @@ async def test_a_renewal_is_pointless_once_the_invitation_was_sent_again(
     assert resent.invited_until - resent.created_at > timedelta(days=6)
     await deliver(house)
     assert [recipients for _, recipients, _ in mail_server.messages] == [["kim@example.com"]]
+
+
+def test_every_sentence_is_said_in_french() -> None:
+    folder = Path(workers.__file__).parent
+    asked = {
+        said if isinstance(said, str) else said[0]
+        for _, _, said, _, _ in extract_from_dir(
+            folder / "templates", method_map=[("**.txt", "jinja2"), ("**.mjml", "jinja2")], options_map={"**": {"trimmed": "true"}}
+        )
+    }
+    with (folder / "locale/fr/letters.po").open("rb") as file:
+        translated = {
+            message.id if isinstance(message.id, str) else message.id[0]
+            for message in read_po(file, locale="fr")
+            if message.id and message.string and not message.fuzzy
+        }
+    assert asked == translated

@@ -42,7 +42,7 @@ async def test_a_mail_is_sent_once_and_shown(house: House, acme: Company, mail_s
 
 @pytest.mark.parametrize(("step", "reply"), [("rcpt", "450 greylisted"), ("dot", "451 try again"), ("data", "421 closing")])
 async def test_a_retry_carries_the_same_message_id_and_link(
-    house: House, acme: Company, scripted: ScriptedServer, servers: Addresses, step: str, reply: str
+    house: House, acme: Company, scripted: ScriptedServer, servers: Addresses, *, step: str, reply: str
 ) -> None:
     user = await invite(house, acme, "kim@example.com")
     scripted.answer(step, reply, times=1)  # type: ignore[arg-type]  # the steps are written out above
@@ -100,7 +100,9 @@ async def test_a_permanent_refusal_is_tried_once_and_shown(
     assert sum(visit.commands.count("RCPT") for visit in scripted.visits) == 2
 
 
-async def test_back_off_grows_to_an_hour_and_ends(house: House, acme: Company, scripted: ScriptedServer, servers: Addresses) -> None:
+async def test_back_off_grows_to_an_hour_and_ends(
+    house: House, acme: Company, scripted: ScriptedServer, servers: Addresses
+) -> None:
     await invite(house, acme, "kim@example.com")
     scripted.answer("rcpt", "450 not now")
     waits = []

@@ -79,7 +79,9 @@ async def test_a_line_that_the_server_closed_between_mails_costs_nothing(
         ("dot", "250-odd\r\nnonsense", Outcome("later", "-1 Malformed SMTP response line: nonsense")),
     ],
 )
-async def test_each_answer_has_its_outcome(plain: Settings, scripted: ScriptedServer, step: str, reply: str, outcome: Outcome) -> None:
+async def test_each_answer_has_its_outcome(
+    plain: Settings, scripted: ScriptedServer, step: str, reply: str, outcome: Outcome
+) -> None:
     scripted.answer(step, reply, times=1)  # type: ignore[arg-type]  # the steps are written out above
     line = PostOffice(plain).line()
     assert await send(line) == outcome

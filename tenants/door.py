@@ -1,0 +1,87 @@
+"""The door: from a session's token to the session at work, with PostgreSQL behind Redis for whatever Redis does not know."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from tenants.catalogue import Catalogue
+from tenants.database import Database
+from tenants.errors import NotSignedIn, Unavailable
+from tenants.seats import Full, Gone, Seated, Seats, SessionKey
+from tenants.session_facts import find_facts, hot_copy, read_policy
+from tenants.sessions import REMEMBER_SECONDS, SignedInSession, Tokens
+
+
+class Door:
+    """What finding a session needs: the pool, the rows behind it, and a limit on how many look-ups go to the rows at once."""
+
+    def __init__(self, *, database: Database, seats: Seats, catalogue: Catalogue, tokens: Tokens) -> None:
+        """All of one process."""
+        self.database = database
+        self.seats = seats
+        self.catalogue = catalogue
+        self.tokens = tokens
+        self._rereading = asyncio.Semaphore(8)
+
+    async def find(self, key: SessionKey) -> Seated | Full:
+        """The session at work, or Full when it has no seat and none is free.
+
+        One round trip to Redis; PostgreSQL only when the hot copy is missing or out of date.
+        Raises NotSignedIn (with why, if the session existed) and Unavailable.
+        """
+        verdict = await self.seats.keep(key)
+        if isinstance(verdict, Seated):
+            return verdict
+        if verdict == "reread":
+            async with self._rereading:
+                verdict = await self._reread(key)
+        if isinstance(verdict, Gone):
+            raise NotSignedIn(**await self._why(key))
+        return verdict
+
+    async def _reread(self, key: SessionKey) -> Seated | Full | Gone:
+        for _ in range(8):
+            epoch = await self.seats.epoch(key.account_id)
+            async with self.database.plain(key.account_id) as plain:
+                row = await find_facts(plain, key.account_id, key.session_id)
+                policy, alive = await read_policy(plain, key.account_id)
+            if row is None or row.token_digest != key.digest:
+                return Gone("unknown")
+            copy = hot_copy(self.catalogue, row)
+            if copy is None:
+                await self.seats.end(
+                    key.account_id,
+                    user_id=row.user_id,
+                    session_id=key.session_id,
+                    why=row.ended_reason or "expired",
+                    remember=REMEMBER_SECONDS,
+                )
+                return Gone(row.ended_reason or "expired")
+            await self.seats.load_policy(key.account_id, policy, epoch=epoch, alive=alive)
+            verdict = await self.seats.open("restore", copy, epoch=epoch)
+            if verdict != "reread":
+                return verdict
+        raise Unavailable(retry_after=1)
+
+    async def load_policy(self, account_id: UUID) -> None:
+        """Bring the account's policy in Redis up to date."""
+        epoch = await self.seats.epoch(account_id)
+        async with self.database.plain(account_id) as plain:
+            policy, alive = await read_policy(plain, account_id)
+        await self.seats.load_policy(account_id, policy, epoch=epoch, alive=alive)
+
+    async def _why(self, key: SessionKey) -> dict[str, Any]:
+        async with self.database.transaction(key.account_id) as session:
+            row = await session.scalar(
+                select(SignedInSession).where(
+                    SignedInSession.account_id == key.account_id,
+                    SignedInSession.id == key.session_id,
+                    SignedInSession.token_digest == key.digest,
+                )
+            )
+        if row is None:
+            return {}
+        reason, at = (row.ended_reason, row.ended_at) if row.ended_at else ("expired", row.expires_at)
+        return {"ended": {"reason": reason, "by": row.ended_by, "at": at}}

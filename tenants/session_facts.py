@@ -1,0 +1,171 @@
+"""What decides about a session, read in one statement, and the hot copy that is made of it."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from tenants.actors import Actor, Origin
+from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
+from tenants.database import Plain
+from tenants.errors import NotSignedIn
+from tenants.licences import covers, licence_end
+from tenants.seats import HotCopy, Policy
+
+
+class Blob(msgspec.Struct, array_like=True):
+    """A hot copy: all that a request may ask about its caller. Rights are bits of the catalogue named by `catalogue`."""
+
+    catalogue: str
+    account_id: UUID
+    account_kind: AccountKind
+    account_slug: str
+    account_name: str
+    user_id: UUID
+    identity_id: UUID
+    email: str
+    name: str
+    role: str
+    rights: str
+    departments: list[UUID] | None
+    language: str
+    session_id: UUID
+    started_at: datetime
+    expires_at: datetime
+    device: str | None
+
+
+class Facts(NamedTuple):
+    """Everything that decides about a session, in one row. `now` is the database's clock."""
+
+    id: UUID
+    account_id: UUID
+    user_id: UUID
+    token_digest: bytes
+    started_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    ended_reason: str | None
+    device: str | None
+    identity_id: UUID
+    email: str
+    name: str
+    role: str
+    departments: list[UUID] | None
+    standing: str
+    language: str
+    kind: AccountKind
+    slug: str
+    account_name: str
+    account_status: str
+    time_zone: str
+    seat_unit: str
+    starts_on: date
+    ends_on: date | None
+    now: datetime
+
+
+_FACTS = """
+SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.device,
+       u.identity_id, u.email, u.name, u.role, u.departments,
+       CASE WHEN u.status = 'suspended' AND u.suspended_until <= now() THEN 'active' ELSE u.status END,
+       i.language, a.kind, a.slug, a.name, a.status, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, now()
+"""
+_FACTS_OF = f"""{_FACTS}
+  FROM sessions s JOIN users u ON u.account_id = s.account_id AND u.id = s.user_id
+  JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
+ WHERE s.account_id = $1 AND s.id = $2
+"""
+# One statement writes the sign-in and reads what its hot copy needs. The update takes the row lock that a suspension in the same
+# moment takes: whoever comes second sees the other, and a person who may no longer enter gets no session.
+_WRITE = f"""
+WITH u AS (
+    UPDATE users SET last_login_at = now()
+     WHERE account_id = $1 AND id = $3 AND (status = 'active' OR status = 'suspended' AND suspended_until <= now())
+    RETURNING *
+), s AS (
+    INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at, ip, device)
+    SELECT $1, $2, u.id, $4, now() + make_interval(hours => $5), $6, $7 FROM u
+    RETURNING *
+) {_FACTS}
+  FROM s JOIN u ON u.account_id = s.account_id AND u.id = s.user_id
+  JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
+"""  # noqa: S608 - of constants
+
+
+async def find_facts(plain: Plain, account_id: UUID, session_id: UUID) -> Facts | None:
+    """What decides about a session of the account entered; None without one."""
+    row = await plain.row(_FACTS_OF, account_id, session_id)
+    return Facts(*row) if row is not None else None
+
+
+async def write_session(
+    plain: Plain, *, account_id: UUID, session_id: UUID, user_id: UUID, digest: bytes, hours: int, origin: Origin
+) -> Facts | None:
+    """A new session of the account entered, for `hours`; None when the user may no longer enter."""
+    row = await plain.row(_WRITE, account_id, session_id, user_id, digest, hours, origin.ip, origin.device)
+    return Facts(*row) if row is not None else None
+
+
+_POLICY = """
+SELECT l.seats, a.idle_timeout, (SELECT count(*) FROM sessions s
+                                  WHERE s.account_id = $1 AND s.ended_at IS NULL AND s.expires_at > now())
+  FROM licences l JOIN accounts a ON a.id = l.account_id WHERE l.account_id = $1
+"""
+
+
+async def read_policy(plain: Plain, account_id: UUID) -> tuple[Policy, int]:
+    """The pool's policy of the account entered, and how many of its sessions PostgreSQL holds alive."""
+    row = await plain.row(_POLICY, account_id)
+    if row is None:
+        raise NotSignedIn
+    return Policy(seats=row[0], idle=row[1] * 60), row[2]
+
+
+def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
+    """The copy to keep beside the seats; None when the session may not work."""
+    licence_ends = licence_end(row.ends_on, row.time_zone)
+    enters = row.role == ADMINISTRATOR or covers(row.starts_on, row.ends_on, row.time_zone, row.now)
+    if row.ended_at or row.expires_at <= row.now or row.standing != "active" or row.account_status != "active" or not enters:
+        return None
+    expires_at = row.expires_at if row.role == ADMINISTRATOR or licence_ends is None else min(row.expires_at, licence_ends)
+    blob = Blob(
+        catalogue=catalogue.digest,
+        account_id=row.account_id,
+        account_kind=row.kind,
+        account_slug=row.slug,
+        account_name=row.account_name,
+        user_id=row.user_id,
+        identity_id=row.identity_id,
+        email=row.email,
+        name=row.name,
+        role=row.role,
+        rights=catalogue.mask(catalogue.role_rights(row.role, row.kind)),
+        departments=row.departments,
+        language=row.language,
+        session_id=row.id,
+        started_at=row.started_at,
+        expires_at=row.expires_at,
+        device=row.device,
+    )
+    member = row.user_id if row.seat_unit == "user" else row.id
+    return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), expires_at)
+
+
+def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:
+    """The actor that a hot copy describes."""
+    departments = None if blob.departments is None else frozenset(blob.departments)
+    return Actor(
+        account_id=blob.account_id,
+        account_kind=blob.account_kind,
+        user_id=blob.user_id,
+        identity_id=blob.identity_id,
+        session_id=blob.session_id,
+        name=blob.name or blob.email,
+        email=blob.email,
+        role=blob.role,
+        rights=catalogue.unmask(blob.rights),
+        departments=departments,
+        language=blob.language,
+    )

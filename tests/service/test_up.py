@@ -1,0 +1,163 @@
+"""`portillon up` from outside: an empty folder to a summary, Ctrl-C, SIGKILL, a busy port."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.embedded import command_of, free_port
+from service.ports import bind
+from tenants.settings import PREFIX
+
+WITHIN = 60.0
+
+
+class Up:
+    """One run of the command; its output goes to a file that is read while it runs."""
+
+    def __init__(self, folder: Path, port: int, **variables: str) -> None:
+        self.folder, self.port = folder / "data", port
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | {
+            "LC_ALL": "fr_FR.UTF-8", "PORTILLON_DATA_DIR": str(self.folder), "PORTILLON_PORT": str(port),
+            "PORTILLON_ARGON2_TIME_COST": "1", "PORTILLON_ARGON2_MEMORY_KIB": "8",
+        }  # fmt: skip
+        self.output = folder / f"output-{time.monotonic_ns()}"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service.cli", "up"], stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+                env=environment | variables, start_new_session=True,
+            )  # fmt: skip
+
+    def ready(self) -> str:
+        """Wait for the summary, and return everything said."""
+        give_up = time.monotonic() + WITHIN
+        while "Ctrl-C" not in (said := self.output.read_text(encoding="utf-8")):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < give_up, said
+            time.sleep(0.05)
+        return said
+
+    def stop(self, sign: signal.Signals) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        return self.process.wait(WITHIN)
+
+    def alive(self) -> list[str]:
+        """Command lines of whatever works for this folder: servers name it, children are remembered in it."""
+        try:
+            children = [pid for pid, _ in json.loads((self.folder / "children.json").read_text(encoding="utf-8"))]
+        except FileNotFoundError:
+            children = []
+        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        found = {pid: command_of(pid) for pid in everyone}
+        return [command for pid, command in found.items() if f"{self.folder}/" in command or (pid in children and command)]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose processes are gone at the end, whatever the test found."""
+    yield tmp_path
+    environment = {**os.environ, "PORTILLON_DATA_DIR": str(tmp_path / "data")}
+    subprocess.run([sys.executable, "-m", "service.cli", "down"], env=environment, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for leftover processes in /proc")
+def test_up_from_an_empty_folder_to_ctrl_c_and_back_from_sigkill(room: Path) -> None:
+    port = free_port()
+    first = Up(room, port)
+    said = first.ready()
+    _shows_the_way(said, port)
+    _meets_the_cap(first)
+    second = Up(room, free_port())
+    assert second.process.wait(WITHIN) == 1
+    assert (
+        f"Portillon tourne déjà à l'adresse http://localhost:{port} (processus {first.process.pid})." in second.output.read_text()
+    )
+
+    assert first.stop(signal.SIGINT) == 0
+    assert first.alive() == []
+    assert not (first.folder / "lock").exists()
+
+    killed = Up(room, port)
+    assert _people(killed.ready()) == _people(said)
+    assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert killed.alive() != []
+
+    again = Up(room, port)
+    assert "Un démarrage précédent a été tué." in again.ready()
+    assert _holders(again) == 3
+    assert again.stop(signal.SIGTERM) == 0
+    assert again.alive() == []
+
+
+def test_a_busy_port_is_told_before_anything_starts(room: Path) -> None:
+    with bind("127.0.0.1", 0, again="") as taken:
+        port = taken.getsockname()[1]
+        up = Up(room, port)
+        assert up.process.wait(WITHIN) == 1
+
+    assert up.output.read_text().splitlines() == [
+        f"Un autre programme utilise déjà le port {port}. Arrêtez-le, ou prenez un autre port :",
+        f"  PORTILLON_PORT={port + 1} make up",
+    ]
+    assert list(up.folder.iterdir()) == []
+
+
+def test_a_child_that_dies_ends_everything_with_its_last_words(room: Path) -> None:
+    up = Up(room, free_port(), PORTILLON_DEMO="0")
+    give_up = time.monotonic() + WITHIN
+    while up.process.poll() is None and not (up.folder / "children.json").exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    api = next(pid for pid, command in json.loads((up.folder / "children.json").read_text()) if "serve" in command)
+    os.kill(api, signal.SIGKILL)
+
+    assert up.process.wait(WITHIN) == 1
+    assert "s'est terminé de lui-même" in up.output.read_text()
+    assert up.alive() == []
+
+
+def _shows_the_way(said: str, port: int) -> None:
+    for address in ("/login", "/api/docs", "/dev/mail"):
+        assert f"http://localhost:{port}{address}" in said
+    assert "Portillon est prêt." in said
+    assert "make reset" in said
+    assert "PORTILLON_DATABASE_URL" in said
+
+
+def _people(said: str) -> dict[str, str]:
+    """Passwords by address, as the summary shows them."""
+    words = [line.split() for line in said.splitlines() if line.startswith("    ") and "@" in line and "curl" not in line]
+    return {found[0]: found[1] for found in words if found[0].endswith(".example.com")}
+
+
+def _meets_the_cap(up: Up) -> None:
+    people = _people(up.output.read_text(encoding="utf-8"))
+    assert len(people) == 10
+    statuses = [
+        _sign_in(up, f"{name}@atelier-dubois.example.com", people).status_code for name in ("alice", "benoit", "chloe", "david")
+    ]
+    assert statuses == [201, 201, 201, 409]
+    give_up = time.monotonic() + WITHIN
+    while "gael@atelier-dubois.example.com" not in (page := httpx.get(f"http://127.0.0.1:{up.port}/dev/mail").text):
+        assert time.monotonic() < give_up, page
+        time.sleep(0.1)
+
+
+def _holders(up: Up) -> int:
+    people = _people(up.output.read_text(encoding="utf-8"))
+    refusal = _sign_in(up, "emma@atelier-dubois.example.com", people)
+    assert refusal.json()["code"] == "seats_full"
+    return len(refusal.json()["holders"])
+
+
+def _sign_in(up: Up, email: str, people: dict[str, str]) -> httpx.Response:
+    body = {"email": email, "password": people[email]}
+    return httpx.post(f"http://127.0.0.1:{up.port}/api/v1/login", json=body, timeout=30)

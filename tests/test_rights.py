@@ -1,0 +1,202 @@
+"""X2 and X3: which role may call which route, from one file; and nobody gives more than they have."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from litestar import Litestar
+
+from service.app import build
+from service.routes import Open
+from tenants.house import House
+from tests import make
+from tests.api import Api
+from tests.make import Company, Person
+
+MATRIX: dict[str, dict[str, dict[str, Any]]] = tomllib.loads(Path(__file__).with_name("rights.toml").read_text(encoding="utf-8"))
+ROLES = ("administrator", "simple_administrator", "user", "user_without_deletion", "accountant")
+WORDS = {Open.TO_ANYONE: "anyone", Open.TO_SIGNED_IN: "signed in"}
+# Where the framework would show its own description of the API: always not found.
+NOWHERE = {"/api/v1/_", "/api/v1/_/openapi.json", "/api/v1/_/{path:str}"}
+
+
+def declared(app: Litestar) -> dict[str, Any]:
+    """Every route with the right that it names; None where it names none."""
+    return {
+        f"{method} {route.path}": handler.opt.get("right")
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", [])
+        for method in handler.http_methods
+        if method != "OPTIONS" and route.path not in NOWHERE
+    }
+
+
+def filled(route: str) -> tuple[str, str]:
+    """Method and path, with identifiers of nobody."""
+    method, path = route.split(" ")
+    for name in ("session_id", "user_id", "account_id"):
+        path = path.replace("{" + name + ":uuid}", str(uuid4()))
+    return method, path
+
+
+async def test_every_route_names_its_right_and_stands_in_the_matrix(house: House) -> None:
+    found = declared(build(house))
+    assert [route for route, right in found.items() if right is None] == []
+    written = {**MATRIX["api"], **MATRIX["pages"]}
+    assert {route: WORDS.get(right, right) for route, right in found.items()} == {route: row["right"] for route, row in written.items()}
+
+
+async def test_the_framework_shows_no_description_of_its_own(api: Api) -> None:
+    for path in ("/api/v1/_", "/api/v1/_/openapi.json", "/api/v1/_/swagger", "/schema", "/schema/openapi.json"):
+        assert (await api.client.get(path)).status_code == 404
+
+
+async def people(api: Api, house: House) -> list[tuple[Company, Person]]:
+    """Somebody of every role in every kind of account, signed in."""
+    operator = await make.operator(house)
+    reseller = await make.company(house, "Resale", kind="reseller", parent=operator, staff=4, roles=ROLES[1:])
+    client = await make.company(house, "Client", parent=reseller, staff=4, roles=ROLES[1:])
+    found = [(operator, operator.administrator)]
+    found += [(company, person) for company in (reseller, client) for person in company.people]
+    for company, person in found:
+        assert (await api.sign_in(person, account=company.slug)).status_code == 201
+    return found
+
+
+async def test_x2_each_role_is_let_through_exactly_where_the_matrix_says(api: Api, house: House) -> None:
+    everybody = await people(api, house)
+    assert len(everybody) == 11
+    for route, row in MATRIX["api"].items():
+        if row["right"] == "anyone":
+            continue
+        method, path = filled(route)
+        for company, person in everybody:
+            roles, kinds = row["roles"], row.get("kinds", ["operator", "reseller", "client"])
+            allowed = (roles == "all" or person.role in roles) and company.kind in kinds
+            answer = await api.call(method, path.removeprefix("/api/v1"), by=person, json={} if method in {"POST", "PUT", "PATCH"} else None)
+            where = f"{route} as {person.role} of a {company.kind}: {answer.status_code} {answer.text}"
+            assert answer.status_code < 500, where
+            assert answer.status_code != 401, where
+            assert (answer.status_code != 403) == allowed, where
+            if not allowed:
+                assert answer.json()["code"] == "forbidden"
+            if route == "DELETE /api/v1/session":
+                await api.sign_in(person, account=company.slug)
+
+
+async def test_x2_without_a_session_only_what_is_open_to_anyone_answers(api: Api) -> None:
+    for route, row in MATRIX["api"].items():
+        method, path = filled(route)
+        for headers in ({}, {"Authorization": "Bearer ptl_made-up"}, {"Authorization": "Basic YTpi"}, {"Cookie": "__Host-portillon=ptl_x"}):
+            body = {} if method in {"POST", "PUT", "PATCH"} else None
+            answer = await api.client.request(method, path, headers=headers, json=body)
+            if row["right"] == "anyone":
+                assert answer.status_code in {200, 422}, f"{route}: {answer.text}"
+            else:
+                assert answer.status_code == 401, f"{route}: {answer.text}"
+                assert answer.json()["code"] == "not_signed_in"
+                assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_session_in_the_cookie_does_not_open_the_api(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    cookie = {"Cookie": f"__Host-portillon={api.tokens[acme.administrator.email]}"}
+    assert (await api.client.get("/api/v1/session", headers=cookie)).status_code == 401
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /users": {"email": "new@acme.example.com", "role": "user"},
+    "PATCH /users/{spare}": {"name": "Other"},
+    "PATCH /account": {"idle_timeout": 40},
+    "PUT /password": {"current": make.PASSWORD, "new": "an unusual horse battery"},
+    "POST /login": {"email": "p0@acme.example.com", "password": make.PASSWORD},
+    "POST /password-resets": {"email": "p0@acme.example.com"},
+    "POST /session/switch": {"account": "acme"},
+    "POST /accounts": {"name": "New", "plan": "basic", "administrator": {"email": "new@new.example.com"}},
+    "PATCH /accounts/{child}": {"name": "Other"},
+    "PUT /accounts/{child}/licence": {"plan": "pro"},
+}
+EXTRA: dict[str, Any] = {
+    "id": str(uuid4()), "account_id": str(uuid4()), "identity_id": str(uuid4()), "user_id": str(uuid4()), "parent_id": str(uuid4()),
+    "role": "administrator", "status": "active", "seats": 100, "rights": ["clients.manage"], "kind": "operator",
+    "email": "other@acme.example.com", "password": make.PASSWORD, "plan": "enterprise", "version": 9, "last_login_at": "2026-01-01T00:00:00Z",
+    "password_hash": "x", "is_admin": True, "__class__": "User",
+}  # fmt: skip
+# A field that a route rightly knows is tried with a value that it must refuse or may take: no mass assignment.
+KNOWN = {
+    "POST /users": {"email", "role"},
+    "PATCH /users/{spare}": {"role", "status"},
+    "POST /login": {"email", "password"},
+    "POST /password-resets": {"email"},
+    "POST /accounts": {"kind", "plan"},
+    "PATCH /accounts/{child}": {"status"},
+    "PUT /accounts/{child}/licence": {"plan", "seats"},
+}
+
+
+@pytest.mark.parametrize("operation", BODIES)
+async def test_x2_fields_that_are_not_the_callers_are_refused(operation: str, api: Api, house: House) -> None:
+    seller = await make.operator(house)
+    acme = await make.company(house, staff=2)
+    by = seller.administrator if "account" in operation and "PATCH /account" != operation else acme.administrator
+    await api.sign_in(by)
+    method, path = operation.split(" ")
+    path = path.format(spare=acme.staff[1].user_id, child=acme.account_id)
+    for name in EXTRA.keys() - KNOWN.get(operation, set()):
+        answer = await api.call(method, path, by=by, json={**BODIES[operation], name: EXTRA[name]}, headers={"If-Match": "*"})
+        assert answer.status_code == 422, f"{operation} takes {name}: {answer.text}"
+        assert answer.json()["errors"][0] | {"message": ""} == {"field": name, "code": "unknown_field", "message": ""}
+    nested = await api.post("/accounts", {**BODIES["POST /accounts"], "administrator": {"email": "new@new.example.com", "role": "user"}}, by=by)
+    assert nested.status_code in {403, 422}
+
+
+async def test_x3_nobody_gives_more_than_they_have(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=2, roles=("simple_administrator", "user"))
+    simple, user = acme.staff
+    await api.sign_in(simple)
+    await api.sign_in(acme.administrator)
+    invited = (await api.post("/users", {"email": "boss@acme.example.com", "role": "administrator"}, by=acme.administrator)).json()["id"]
+    above = f"/users/{acme.administrator.user_id}"
+    tries = [
+        ("POST", "/users", {"email": "new@acme.example.com", "role": "administrator"}),
+        ("PATCH", f"/users/{user.user_id}", {"role": "administrator"}),
+        ("PATCH", f"/users/{simple.user_id}", {"role": "administrator"}),
+        ("PATCH", above, {"role": "user"}),
+        ("PATCH", above, {"name": "Not Ada"}),
+        ("PATCH", above, {"status": "suspended"}),
+        ("PATCH", above, {"status": "struck_off"}),
+        ("PATCH", above, {"status": "active"}),
+        ("DELETE", above, None),
+        ("POST", f"{above}/password-reset", None),
+        ("POST", f"/users/{invited}/invitation", None),
+        ("DELETE", f"/users/{invited}/invitation", None),
+        ("DELETE", f"/users/{invited}", None),
+        ("PATCH", f"/users/{invited}", {"role": "user"}),
+    ]
+    before = (await api.get("/users", by=acme.administrator)).json()
+    for method, path, body in tries:
+        answer = await api.call(method, path, by=simple, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_rights"), f"{method} {path} {body}: {answer.text}"
+    assert (await api.get("/users", by=acme.administrator)).json() == before
+
+
+async def test_x3_for_every_pair_of_roles(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=1, roles=("simple_administrator",))
+    simple = acme.staff[0]
+    await api.sign_in(simple)
+    for role in ROLES:
+        answer = await api.post("/users", {"email": f"{role}@acme.example.com", "role": role}, by=simple)
+        assert answer.status_code == (403 if role == "administrator" else 201), f"{role}: {answer.text}"
+
+
+async def test_a_new_role_works_and_ends_at_the_next_request(api: Api, house: House) -> None:
+    acme = await make.company(house, staff=1)
+    person = acme.staff[0]
+    await api.sign_in(person)
+    await api.sign_in(acme.administrator)
+    for role, status in (("simple_administrator", 200), ("user", 403), ("administrator", 200), ("accountant", 403)):
+        assert (await api.patch(f"/users/{person.user_id}", {"role": role}, by=acme.administrator)).status_code == 200
+        assert (await api.get("/users", by=person)).status_code == status
