@@ -101,7 +101,7 @@ $(DEV_STAMP): requirements-dev.lock pyproject.toml
 define environment
 set -eu; \
 command -v $(PYTHON) >/dev/null || { \
-	echo 'python3 is missing. Debian, Ubuntu: apt install python3 python3-venv. macOS: brew install python' >&2; exit 2; }; \
+	echo '$(PYTHON) is missing. Debian, Ubuntu: apt install python3 python3-venv. macOS: brew install python' >&2; exit 2; }; \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "Portillon needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }; \
 echo 'Installing the environment in $(VENV) (only when requirements change)'; \

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Middleware
 from service import health
 from service.access_log import AccessLog
 from service.api import account, clients, passwords, sessions, users
+from service.bodies import StrictRequest
 from service.authentication import Recognition, authentication
 from service.console.pages import console_routes
 from service.console.refusals import for_browsers
@@ -59,6 +60,7 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
         "/api/v1",
         route_handlers=[*sessions.routes, *passwords.routes, *users.routes, *account.routes, *clients.routes],
         middleware=[gate, idempotent(house)],
+        request_class=StrictRequest,
         exception_handlers=exception_handlers(settings),
     )
     plain = Router(

@@ -149,16 +149,17 @@ def reset(yes: bool) -> None:
 @command("schema", N_("Print the API's description (OpenAPI 3.1)."), hidden=True)
 def schema() -> None:
     """Needs no server."""
-    import msgspec  # noqa: PLC0415 - these three serve this command alone
+    import msgspec  # noqa: PLC0415 - these serve this command alone
 
     from service.app import build  # noqa: PLC0415
+    from service.documentation import described  # noqa: PLC0415
     from tenants.house import open_house  # noqa: PLC0415
 
     settings = load_settings(
         environment="development", database_url="postgresql://nowhere", redis_url="redis://nowhere:6379", smtp_url="smtp+plain://localhost",
         public_url="http://localhost:8000", secret_key="-" * 32, mailbox_dir=None,
     )  # fmt: skip
-    document = build(open_house(settings)).openapi_schema.to_schema()
+    document = described(build(open_house(settings)))
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
 
 

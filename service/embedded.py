@@ -165,7 +165,6 @@ class EmbeddedServers:
         # Another server's PGHOST, PGSERVICE or PGSSLMODE must not reach this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         environment["PGPASSWORD"] = self._secret("superuser")
-        # Names are ours, and passwords are made of letters, digits, - and _.
         script = f"""
             DO $$ BEGIN
                 CREATE ROLE {OWNER} LOGIN PASSWORD '{owner}';
@@ -174,7 +173,7 @@ class EmbeddedServers:
             SELECT 'CREATE DATABASE {DATABASE} OWNER {OWNER} TEMPLATE template0 ENCODING ''UTF8'' '
                 || 'LOCALE_PROVIDER builtin BUILTIN_LOCALE ''C.UTF-8''' WHERE NOT EXISTS (
                 SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
-        """  # noqa: S608 - see above
+        """  # noqa: S608 - our own names; passwords of letters, digits, - and _
         done = subprocess.run(
             [binaries / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", f"postgresql://postgres@127.0.0.1:{port}/postgres"],
             input=script.encode(), capture_output=True, check=False, env=environment,

@@ -4,16 +4,27 @@ from tenants import invitations, password_resets
 from tenants.actors import Actor, Origin
 from tenants.errors import InvalidCredentials
 from tenants.house import House
-from tenants.identities import Identity, normal_email
+from tenants.identities import Identity, find_identity, normal_email
 from tenants.passwords import must_fit
 
 
 async def ask_for_reset(house: House, *, email: str, origin: Origin) -> None:
-    """Owe a reset mail, at most five an hour to one address; silent about whether there is anyone."""
+    """Owe a reset mail, at most five an hour to one address; silent about whether there is anyone.
+
+    What there is to do for a known address is done after the answer: its time is the same for all. A process killed in that
+    moment loses the request, and the person asks again. Raises Unavailable while PostgreSQL or Redis is away.
+    """
     _, email_key = normal_email(email)
-    if await house.attempts.may_mail(email_key):
-        async with house.database.transaction(origin=origin) as session:
-            await password_resets.ask(session, email_key=email_key)
+    wanted = await house.attempts.may_mail(email_key)
+    async with house.database.transaction() as session:
+        await find_identity(session, email_key)
+    if wanted:
+        house.later(_owe_reset(house, email_key, origin))
+
+
+async def _owe_reset(house: House, email_key: str, origin: Origin) -> None:
+    async with house.database.transaction(origin=origin) as session:
+        await password_resets.ask(session, email_key=email_key)
 
 
 async def confirm_reset(house: House, *, token: str, password: str, origin: Origin) -> None:

@@ -96,6 +96,7 @@ def _field_errors(error: ValidationException | SerializationException, language:
 _PATTERNS = (
     (re.compile(r"unknown field `([^`]{1,60})`"), "unknown_field"),
     (re.compile(r"missing required field `([^`]{1,60})`"), "required"),
+    (re.compile(r"Expected .* (matching regex|with a timezone)"), "malformed"),
     (re.compile(r"Expected .* of length <= (\d+)"), "too_long"),
     (re.compile(r"Expected .* of length >= (\d+)"), "too_short"),
     (re.compile(r"Expected .* >= (-?\d+)"), "out_of_range"),
@@ -113,7 +114,7 @@ def _said(message: str, key: str, language: str) -> FieldError:
         if found := pattern.search(message):
             if code in {"unknown_field", "required"}:
                 return _field(found[1], code, language)
-            number = found[1] if found.groups() else ""
+            number = found[1] if code.startswith(("too_", "out_of")) else ""
             return _field(name, code, language, max=number, min=number)
     return _field(name, "wrong_type" if message.startswith("Expected") else "malformed", language)
 

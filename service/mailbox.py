@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from service.routes import Open, get
 from service.terminal import LOCALE
@@ -62,11 +63,11 @@ def mailbox_routes(folder: Path) -> list[HTTPRouteHandler]:
         return _page(request, "list.html", mails=mails, shown=SHOWN)
 
     @get("/dev/mail/{mail_id:str}", right=Open.TO_ANYONE, media_type=MediaType.HTML, include_in_schema=False)
-    async def show_mail(request: Request[Any, Any, Any], mail_id: str) -> Response[str]:
+    async def show_mail(request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
         return _page(request, "mail.html", mail=await asyncio.to_thread(_get, folder, mail_id))
 
     @get("/dev/mail/{mail_id:str}/html", right=Open.TO_ANYONE, media_type=MediaType.HTML, include_in_schema=False)
-    async def show_html(mail_id: str) -> Response[str]:
+    async def show_html(mail_id: FromPath[str]) -> Response[str]:
         mail = await asyncio.to_thread(_get, folder, mail_id)
         if mail.html is None:
             raise NotFoundException

@@ -5,11 +5,14 @@ from enum import StrEnum
 from typing import Any
 
 import litestar
-from litestar.handlers import HTTPRouteHandler
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
+from service.errors import CodedError
 from service.problems import Problem
 
+Connection = ASGIConnection[Any, Any, Any, Any]
 Decorator = Callable[[Callable[..., Any]], HTTPRouteHandler]
 
 
@@ -27,22 +30,28 @@ def get(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: 
 
 def post(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
     """A route that creates or does."""
-    return litestar.post(path, **_declared(right, refuses, kwargs))
+    return litestar.post(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
 def put(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
     """A route that replaces."""
-    return litestar.put(path, **_declared(right, refuses, kwargs))
+    return litestar.put(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
 def patch(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
     """A route that changes the fields given."""
-    return litestar.patch(path, **_declared(right, refuses, kwargs))
+    return litestar.patch(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
 def delete(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
     """A route that ends something."""
     return litestar.delete(path, **_declared(right, refuses, kwargs))
+
+
+def _only_json(connection: Connection, _: BaseRouteHandler) -> None:
+    kind = connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise CodedError("not_acceptable_media_type")
 
 
 def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +81,7 @@ _WORDS = {
     410: "The link is expired, used or not one of ours",
     412: "Another version is current",
     413: "The body is too large",
+    415: "The body is not JSON",
     422: "A value breaks a rule; `errors` names each",
     428: "`If-Match` is required",
     429: "Too many attempts",

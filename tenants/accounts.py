@@ -17,7 +17,7 @@ from tenants.catalogue import LANGUAGES, AccountKind
 from tenants.database import Base
 from tenants.effects import raise_epoch
 from tenants.errors import AlreadyExists, Invalid, NotFound
-from tenants.texts import one_line
+from tenants.texts import like_pattern, one_line
 
 AccountStatus = Literal["active", "suspended", "closed"]
 SeatUnit = Literal["user", "session"]
@@ -84,7 +84,7 @@ def search_children(parent_id: UUID, *, q: str | None, status: AccountStatus | N
     """Children of an account by part of their name or slug, and by status."""
     query = select(Account).where(Account.parent_id == parent_id)
     if q:
-        pattern = f"%{q.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
+        pattern = like_pattern("q", q)
         query = query.where(Account.name.ilike(pattern) | Account.slug.ilike(pattern))
     return query.where(Account.status == status) if status else query
 

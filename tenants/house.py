@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from uuid_utils.compat import uuid7
 
@@ -23,6 +24,10 @@ from tenants.tokens import Signer
 from tenants.valkey import Valkey
 
 log = logging.getLogger("portillon")
+
+# Seconds: work left for later begins when the answer is on its way, and may take so long when the process ends.
+AFTER_ANSWER = 0.1
+FINISH_WITHIN = 10
 
 Bell = Callable[[], Awaitable[None]]
 
@@ -84,14 +89,34 @@ class House:
     door: Door
     hasher: Hasher
     attempts: Attempts
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def keys(self) -> Keys:
         """What a sign-in needs."""
         return Keys(self.door, self.hasher, self.attempts, self.signer, self.settings.session_hours)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this after the answer, so that its time tells nothing; finished before the house closes. Failures are logged."""
+        task = asyncio.get_running_loop().create_task(self._logged(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _logged(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asyncio.sleep(AFTER_ANSWER)
+            await work
+        except Exception:
+            log.exception("work after an answer failed")
+
+    async def finish(self) -> None:
+        """Wait for what was left for later, ten seconds at most."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=FINISH_WITHIN)
+
     async def close(self) -> None:
-        """Close every connection; each of them, even if one fails."""
+        """Finish what was left for later, then close every connection; each of them, even if one fails."""
+        await self.finish()
         self.hasher.close()
         await asyncio.gather(self.valkey.close(), self.database.close(), return_exceptions=True)
 

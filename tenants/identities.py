@@ -1,5 +1,6 @@
 """Identities: a person's login, one per e-mail address for the whole installation, in as many accounts as invite them."""
 
+import unicodedata
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from tenants.database import Base
 from tenants.errors import Invalid
 
 LONGEST_EMAIL = 254
+# Alphabets whose letters are taken for each other, as the first word of a character's name says.
+_LOOK_ALIKE = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "FULLWIDTH", "MATHEMATICAL"})
 
 
 class Identity(Base):
@@ -84,7 +87,7 @@ def set_password_hash(identity: Identity, password_hash: str) -> None:
 
 
 def _mixes_scripts(address: str) -> bool:
-    # Latin with Cyrillic or Greek inside one label reads as another address.
+    # Latin with Cyrillic, Greek or another of its doubles inside one label reads as another address.
     for label in address.replace("@", ".").split("."):
         scripts = {script for char in label if (script := _script(char))}
         if len(scripts) > 1:
@@ -94,10 +97,6 @@ def _mixes_scripts(address: str) -> bool:
 
 def _script(char: str) -> str | None:
     if char.isascii():
-        return "latin" if char.isalpha() else None
-    point = ord(char)
-    if 0x0370 <= point <= 0x03FF or 0x1F00 <= point <= 0x1FFF:
-        return "greek"
-    if 0x0400 <= point <= 0x052F:
-        return "cyrillic"
-    return "latin" if 0x00C0 <= point <= 0x024F else None
+        return "LATIN" if char.isalpha() else None
+    script = unicodedata.name(char, "").partition(" ")[0]
+    return script if script in _LOOK_ALIKE else None

@@ -48,13 +48,14 @@ async def sign_in(
     guess = await keys.attempts.take(email_key, origin.ip)
     known, place = await _look_up(keys, email_key, account)
     right = await keys.hasher.verify(known.password_hash, password)
-    if right:
-        await guess.was_right()
     if right and known.chosen is None and account is None and len(known.places) > 1:
+        await guess.was_right()
         raise AccountChoice(accounts=[_choice(keys.signer, row) for row in known.places])
     if not right or known.chosen is None or known.password_hash is None:
+        # A right password that leads nowhere counts as a wrong one: whoever was struck off is a stranger to the throttle as well.
         await _note_failure(keys, known, origin, why="no_place" if right else "password")
         raise InvalidCredentials
+    await guess.was_right()
     if keys.hasher.outdated(known.password_hash):
         await _renew_hash(keys, known.chosen.identity_id, known.password_hash, password)
     return await enter_account(keys, candidate_of(known.chosen), place, origin=origin, replace=replace, previous=previous)

@@ -1,6 +1,6 @@
 """Statuses: suspend, strike off, delete, bring back. Leaving `active` ends the person's sessions before the answer is sent."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import DateTime, delete, func, literal, select, text
@@ -11,6 +11,7 @@ from tenants.actors import Actor
 from tenants.catalogue import Catalogue
 from tenants.effects import raise_epoch
 from tenants.errors import Invalid, NotInState
+from tenants.licences import FIRST_DAY, LAST_DAY
 from tenants.sessions import end_sessions_of
 from tenants.texts import one_line
 from tenants.users import DirectoryEntry, Status, User, keep_an_administrator, lock_user, must_outrank, take_place
@@ -24,8 +25,8 @@ async def suspend(
     must_outrank(catalogue, actor, user)
     if user.status == "invited":
         raise NotInState(state="invited")
-    if until is not None and not await session.scalar(select(literal(until, DateTime(timezone=True)) > func.now())):
-        raise Invalid("suspended_until", "in_the_past")
+    if until is not None:
+        await _must_lie_ahead(session, until)
     if user.status == "struck_off":
         # A suspension ends by itself, and nobody may become active who never accepted.
         await _must_have_accepted(session, user)
@@ -86,6 +87,13 @@ async def delete_user(session: AsyncSession, catalogue: Catalogue, actor: Actor,
     user.deleted_at = await session.scalar(select(func.now()))
     await _flushed(session, user)
     return user
+
+
+async def _must_lie_ahead(session: AsyncSession, until: datetime) -> None:
+    if until.year > LAST_DAY.year:
+        raise Invalid("suspended_until", "out_of_range", min=datetime.now(UTC).date().isoformat(), max=LAST_DAY.isoformat())
+    if until.year < FIRST_DAY.year or not await session.scalar(select(literal(until, DateTime(timezone=True)) > func.now())):
+        raise Invalid("suspended_until", "in_the_past")
 
 
 def _leave(user: User, status: Status) -> None:

@@ -17,6 +17,12 @@ def one_line(field: str, text: str, *, longest: int, shortest: int = 1) -> str:
     return clean
 
 
+def like_pattern(field: str, text: str) -> str:
+    """What LIKE needs to find the text anywhere in a value, taken literally. Raises Invalid as `one_line` does."""
+    clean = one_line(field, text, longest=100, shortest=0)
+    return f"%{clean.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
+
+
 def paragraph(field: str, text: str, *, longest: int) -> str:
     """As `one_line`, but line breaks are welcome."""
     clean = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()

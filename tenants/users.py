@@ -32,7 +32,7 @@ from tenants.database import AccountOwned, Base, entered
 from tenants.effects import raise_epoch
 from tenants.errors import Invalid, LastAdministrator, NotFound, QuotaReached
 from tenants.licences import lock_licence
-from tenants.texts import one_line
+from tenants.texts import like_pattern, one_line
 
 Status = Literal["invited", "active", "suspended", "struck_off", "deleted"]
 
@@ -139,11 +139,11 @@ def search_users(account_id: UUID, *, q: str | None = None, status: Status | Non
     """Users of the account, without deleted ones, by part of name or address, status and role."""
     query = select(User).where(User.account_id == account_id, User.status != "deleted")
     if q:
-        pattern = f"%{q.replace(chr(92), chr(92) * 2).replace('%', chr(92) + '%').replace('_', chr(92) + '_')}%"
+        pattern = like_pattern("q", q)
         query = query.where(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
     if status:
         query = query.where(User.standing == status)
-    return query.where(User.role == role) if role else query
+    return query.where(User.role == one_line("role", role, longest=60)) if role else query
 
 
 async def active_administrators(session: AsyncSession) -> list[User]:

@@ -6,6 +6,7 @@ Only the request path uses it; throttles and the queue go through redis-py.
 
 import asyncio
 import hashlib
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import hiredis
 
 from tenants.errors import Unavailable
+
+log = logging.getLogger("portillon")
 
 ANSWER_WITHIN = 2.0  # seconds; later than that the server counts as away
 _RETRY_AFTER = 1.0
@@ -163,10 +166,17 @@ async def _open(url: str) -> _Wire:
         secure = ssl.create_default_context() if parts.scheme == "rediss" else None
         _, wire = await loop.create_connection(_Wire, parts.hostname or "localhost", parts.port or 6379, ssl=secure)
         database = parts.path.strip("/") or query.get("db", ["0"])[0]
-    if parts.password:
-        await _said_yes(wire, b"AUTH", *([unquote(parts.username)] if parts.username else []), unquote(parts.password))
-    if database != "0":
-        await _said_yes(wire, b"SELECT", database)
+    try:
+        if parts.password:
+            name = [unquote(parts.username)] if parts.username else []
+            await _said_yes(wire, b"AUTH", *name, unquote(parts.password))
+        if database != "0":
+            await _said_yes(wire, b"SELECT", database)
+    except BaseException as error:
+        wire.drop()
+        if isinstance(error, hiredis.ReplyError):
+            log.warning("Redis refuses the connection: %s", error)
+        raise
     return wire
 
 

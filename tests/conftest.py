@@ -98,7 +98,7 @@ async def empty(servers: Addresses) -> None:
         await connection.close()
     import redis.asyncio as redis
 
-    async with redis.from_url(servers.redis_url) as client:
+    async with redis.Redis.from_url(servers.redis_url) as client:
         await client.flushall()
 
 

@@ -35,8 +35,9 @@ HISTORY = frozenset({"activity"})
 class Desk:
     """Sends requests that must be refused, in both languages, and looks at everything that is stored."""
 
-    def __init__(self, api: Api, servers: Addresses) -> None:
+    def __init__(self, api: Api, servers: Addresses, house: House) -> None:
         self.api = api
+        self.house = house
         self.servers = servers
 
     async def refused(self, method: str, path: str, *, status: int, code: str, by: Any = None, but: frozenset[str] = frozenset(), **extra: Any) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class Desk:
         for language in ("fr", "en"):
             answer = await self.api.call(method, path, by=by, headers={**headers, "Accept-Language": language}, **extra)
             told[language] = well_formed(answer, status, code, f"{method} {path} {extra}")
+        await self.house.finish()
         after = await every_row(self.servers)
         changed = {table for table in before if before[table] != after[table]}
         assert changed <= but, f"{method} {path} {extra} changed {changed}"
@@ -77,9 +79,9 @@ def well_formed(answer: httpx.Response, status: int, code: str, what: str) -> di
 
 
 @pytest.fixture
-def desk(api: Api, servers: Addresses) -> Desk:
+def desk(api: Api, servers: Addresses, house: House) -> Desk:
     """Where requests are refused."""
-    return Desk(api, servers)
+    return Desk(api, servers, house)
 
 
 @pytest.fixture
@@ -106,14 +108,14 @@ async def test_unknown_missing_and_mistyped_fields(desk: Desk, acme: Company) ->
         ({**good, "role": ""}, "role", "too_short"),
         ({**good, "language": "de"}, "language", "unknown"),
         ({**good, "departments": [str(uuid4())]}, "departments", "unknown"),
-        ({**good, "departments": ["accounting"]}, "departments[...]", "malformed"),
+        ({**good, "departments": ["accounting"]}, "departments[0]", "malformed"),
         ({**good, "name": "x" * 121}, "name", "too_long"),
         ({**good, "message": "x" * 1001}, "message", "too_long"),
     ):
         await desk.invalid("POST", "/users", field, problem, by=ada, json=body)
     for body in (None, [], "text", 7, True):
         document = await desk.refused("POST", "/users", status=422, code="invalid", by=ada, content=json.dumps(body), headers={"Content-Type": "application/json"})
-        assert len(document["errors"]) == 1
+        assert [e["code"] for e in document["errors"]] == ["wrong_type"]
 
 
 async def test_addresses_that_are_not_exactly_one_honest_address(desk: Desk, acme: Company) -> None:
@@ -195,8 +197,11 @@ async def test_a_huge_password_is_refused_before_anything_is_computed(api: Api, 
 async def test_bodies_that_are_not_what_they_say(desk: Desk, acme: Company) -> None:
     ada, as_json = acme.administrator, {"Content-Type": "application/json"}
     for path in ("/users", "/login", "/password-resets", "/invitations/accept"):
-        for content in (b"{", b'{"email":', b"\xff\xfe", b"{'email': 1}", b'{"email": NaN}', b"[" * 100_000, b""):
-            await desk.refused("POST", path, status=422, code="invalid", by=ada, content=content, headers=as_json)
+        for content in (b"{", b'{"', b'{"\\u00', b"\xff\xfe", b"{'email': 1}", b"nothing"):
+            await desk.invalid("POST", path, "body", "malformed_json", by=ada, content=content, headers=as_json)
+        for content in (b'{"email": NaN}', b"[" * 100_000, b'{"email":' * 100_000, b""):
+            document = await desk.refused("POST", path, status=422, code="invalid", by=ada, content=content, headers=as_json)
+            assert len(document["errors"]) == 1, document
         await desk.refused("POST", path, status=413, code="too_large", by=ada, content=b'{"x":"' + b"x" * 1_200_000 + b'"}', headers=as_json)
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -263,7 +268,7 @@ async def _links(desk: Desk, acme: Company, house: House) -> dict[str, str]:
     found |= {
         other: "link_invalid",
         signer.link(Purpose.PASSWORD_RESET, account_id=row["account_id"], row_id=row["id"], nonce=row["nonce"]): "link_invalid",
-        good[:-2] + ("AA" if good[-2:] != "AA" else "BB"): "link_invalid" if good.endswith("A") and False else "link_used",
+        good[:-9] + good[-9:-1].swapcase() + good[-1]: "link_used",
         good[:40] + good[40:].swapcase(): "link_invalid",
         good + "=": "link_invalid", good + "A": "link_invalid", good[:-4]: "link_invalid", "x": "link_invalid", "é" * 20: "link_invalid",
         encoded(bytes(64)): "link_invalid", f" {good}": "link_invalid",
@@ -276,6 +281,7 @@ async def _resets(desk: Desk, acme: Company, house: House) -> dict[str, str]:
 
     async def asked() -> str:
         assert (await desk.api.post("/password-resets", {"email": person.email})).status_code == 202
+        await house.finish()
         row = (await sql(desk.servers, "SELECT id, nonce FROM password_resets ORDER BY id DESC LIMIT 1"))[0]
         return house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=row["id"], nonce=row["nonce"])
 
@@ -300,10 +306,9 @@ async def test_cursors_and_limits(desk: Desk, acme: Company, house: House) -> No
     tampered = own[:-3] + ("AAA" if own[-3:] != "AAA" else "BBB")
     for query in (f"cursor={theirs}", f"cursor={tampered}", "cursor=x", "cursor=", f"cursor={own}&sort=email", f"cursor={own}&sort=-name", f"cursor={own}&q=p", f"cursor={own}&status=active", f"cursor={own}&role=user", "cursor=%F0%9F%98%80"):
         await desk.invalid("GET", f"/users?{query}", "cursor", "cursor", by=ada)
-    for limit, problem in (("0", "out_of_range"), ("201", "out_of_range"), ("-1", "out_of_range"), ("many", "wrong_type"), ("1e9", "wrong_type"), ("9" * 30, "out_of_range")):
+    for limit in ("0", "201", "-1", "many", "1e9", "9" * 30, ""):
         document = await desk.refused("GET", f"/users?limit={limit}", status=422, code="invalid", by=ada)
         assert document["errors"][0]["field"] == "limit", document
-        assert document["errors"][0]["code"] in {problem, "malformed", "wrong_type"}, document
     for query, field in (("sort=password_hash", "sort"), ("sort=--name", "sort"), ("status=deleted", "status"), (f"q={'x' * 101}", "q")):
         document = await desk.refused("GET", f"/users?{query}", status=422, code="invalid", by=ada)
         assert document["errors"][0]["field"] == field
@@ -402,6 +407,7 @@ async def test_licences_that_cannot_be(desk: Desk, house: House, acme: Company) 
         ({"seats": 1.5}, "seats", "wrong_type"),
         ({"seats": "6"}, "seats", "wrong_type"),
         ({"seats": None}, "seats", "wrong_type"),
+        ({"users": "null"}, "users", "wrong_type"),
         ({"users": 0}, "users", "out_of_range"),
         ({"options": ["everything"]}, "options", "unknown"),
         ({"ends_on": "yesterday"}, "ends_on", "malformed"),
@@ -516,15 +522,15 @@ async def test_no_body_brings_the_service_down(request: tuple[str, str], api: Ap
 
 async def test_stores_that_are_away_are_told_and_nothing_is_half_done(mail_room: Any) -> None:
     folder = Path(tempfile.mkdtemp(prefix="portillon-away-"))
-    embedded = EmbeddedServers(folder, durable=False)
+    embedded, another = EmbeddedServers(folder / "first", durable=False), EmbeddedServers(folder / "second", durable=False)
     try:
         servers = embedded.start()
         await migrate(servers.migration_database_url.replace("postgresql://", "postgresql+asyncpg://"))
         await _without_valkey(embedded, servers, mail_room.port)
-        redis_url = embedded.start_redis()
-        restarted = Addresses(servers.database_url, servers.migration_database_url, servers.superuser_url, redis_url)
-        await _without_postgresql(embedded, restarted, mail_room.port)
+        with_another = Addresses(servers.database_url, servers.migration_database_url, servers.superuser_url, another.start_redis())
+        await _without_postgresql(embedded, with_another, mail_room.port)
     finally:
+        another.stop()
         embedded.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -537,7 +543,9 @@ async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_po
         await api.sign_in(acme.administrator)
         invited = (await api.post("/users", {"email": "new@acme.example.com", "role": "user"}, by=acme.administrator)).json()["id"]
         token = await make.invitation_token(house, acme.account_id, invited)
+        await api.sign_in(acme.staff[0])
         await api.post("/password-resets", {"email": acme.staff[0].email})
+        await house.finish()
         row = (await sql(servers, "SELECT id, nonce FROM password_resets"))[0]
         reset = house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=row["id"], nonce=row["nonce"])
         before = await every_row(servers)

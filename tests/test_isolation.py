@@ -175,6 +175,7 @@ async def _people_at_work(world: World, api: Api) -> None:
     suspended = await api.patch(f"/users/{b.staff[1].user_id}", {"status": "suspended", "reason": "leave of Bravissimo"}, by=ada)
     assert suspended.status_code == 200, suspended.text
     assert (await api.post("/password-resets", {"email": b.staff[2].email})).status_code == 202
+    await world.house.finish()
     cursor = (await api.get("/users?limit=1", by=ada)).json()["next_cursor"]
     one = world.database.fetchval
     identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
@@ -317,6 +318,7 @@ async def attack(world: World, *, every_kind: bool) -> int:
                     theirs = world.emails[number % len(world.emails)] if (kind, operation) == ("email", "POST /users") else world.ids[kind]
                     await _same(world, operation, row, place, theirs, _like(kind, theirs), caller, own)
                     shots += 2
+        await world.house.finish()
         after = await world.rows_of_b()
         changed = {table for table in before if before[table] != after[table]} - row.writes
         assert not changed, f"{operation} changed rows of B in {sorted(changed)}"

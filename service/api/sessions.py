@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from service.api.shapes import Email, Password
+from service.api.shapes import Email, Password, Slug
 from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open, delete, get, post
 from tenants import sessions, signing_in
@@ -17,6 +17,7 @@ from tenants.entering import SignedIn as Entered
 from tenants.errors import Invalid
 from tenants.presence import SeatState, seat_states
 from tenants.session_facts import Blob
+from tenants.texts import one_line
 from tenants.users import get_user
 
 Reason = Annotated[str | None, QueryParameter(max_length=300, description="Written into the history")]
@@ -35,7 +36,7 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 class Switch(msgspec.Struct, forbid_unknown_fields=True):
     """`account` is a slug."""
 
-    account: Annotated[str, msgspec.Meta(max_length=63)]
+    account: Slug
 
 
 class SessionFacts(msgspec.Struct):
@@ -128,6 +129,10 @@ class Ended(msgspec.Struct):
     ended: int
 
 
+def _written(reason: str | None) -> str | None:
+    return None if reason is None else one_line("reason", reason, longest=300, shortest=0) or None
+
+
 def answer_of(caller: Caller) -> bytes:
     """`WhoAmI` as JSON: prepared but for the seat."""
     since = caller.since or 0
@@ -199,14 +204,14 @@ async def list_sessions(session: Session, actor: Actor, house: House) -> Session
 @delete("/sessions/{session_id:uuid}", right=Open.TO_SIGNED_IN, refuses=(403, 404))
 async def end_session(session_id: FromPath[UUID], session: Session, actor: Actor, reason: Reason = None) -> None:
     """End a session: one's own, or another's with the right `sessions.end`."""
-    await sessions.end_session(session, actor, session_id, reason=reason)
+    await sessions.end_session(session, actor, session_id, reason=_written(reason))
 
 
 @delete("/users/{user_id:uuid}/sessions", right="sessions.end", status_code=200, refuses=(404,))
 async def end_sessions_of_user(user_id: FromPath[UUID], session: Session, actor: Actor, reason: Reason = None) -> Ended:
     """End every session of a user."""
     user = await get_user(session, user_id)
-    return Ended(await sessions.end_sessions_of(session, user, by=actor, why="ended_by_administrator", reason=reason))
+    return Ended(await sessions.end_sessions_of(session, user, by=actor, why="ended_by_administrator", reason=_written(reason)))
 
 
 def shown(signed: Entered) -> SignedIn:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from litestar.params import QueryParameter
 
@@ -14,8 +15,8 @@ from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open
 from tenants import sessions, signing_in
 from tenants.actors import Origin as OriginOf
-from tenants.errors import DomainError, Invalid, InvalidCredentials, NotFound, NotSignedIn, TooManyAttempts, Unavailable
 from tenants.entering import SignedIn
+from tenants.errors import DomainError, Invalid, InvalidCredentials, NotFound, NotSignedIn, TooManyAttempts, Unavailable
 
 # After this the end of a session is no news.
 _WORTH_TELLING = timedelta(days=1)
@@ -78,7 +79,7 @@ async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> 
 def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "", **facts: Any) -> Answer:  # noqa: A002 - the field's name
     """The page to sign in, with what there is to say above the form."""
     known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": []}
-    here = "/login" if next == "/" else f"/login?next={next}"
+    here = "/login" if next == "/" else f"/login?next={quote(next, safe='/')}"
     return view.show("login.html", status=status, here=here, next=next, email=email, **(known | facts))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.console.test_pages import NEW_PASSWORD
+from tests.console.links import NEW_PASSWORD
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -76,8 +76,9 @@ async def test_from_the_mail_to_work_and_out_again(chromium: "Browser", tmp_path
         await chloe.get_by_text("Vous êtes déconnecté(e)").wait_for()
 
         await page.get_by_role("button", name="Try again").click()
-        await page.get_by_role("heading", name="Good to see you").wait_for()
-        await page.get_by_role("button", name="Sign out").click()
+        # Until here the browser's language; from here on the person's own.
+        await page.get_by_role("heading", name="Bonjour, Gaël Morvan").wait_for()
+        await page.get_by_role("button", name="Se déconnecter").click()
         await page.get_by_text("You are signed out").wait_for()
 
 

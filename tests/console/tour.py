@@ -10,7 +10,7 @@ from tenants import invitations, statuses
 from tenants.house import House
 from tenants.invitations import Invitation
 from tests import make
-from tests.console.test_pages import NEW_PASSWORD, reset_token
+from tests.console.links import NEW_PASSWORD, reset_token
 from tests.make import Company
 
 if TYPE_CHECKING:

@@ -28,7 +28,12 @@ from tests.conftest import settings_on
 TOP = Path(__file__).resolve().parents[2]
 READY_WITHIN = 60.0  # seconds, on a machine that has other things to do
 # Nobody is throttled, nobody waits for a hash: experiments are about what comes after them.
-ROOMY: dict[str, Any] = {"hash_queue": 1000, "attempts_per_identity": 100_000, "attempts_per_address": 1_000_000, "database_pool": 20}
+ROOMY: dict[str, Any] = {
+    "hash_queue": 1000,
+    "attempts_per_identity": 100_000,
+    "attempts_per_address": 1_000_000,
+    "database_pool": 20,
+}
 
 _HELD = """
 local t = redis.call('TIME')
@@ -81,7 +86,10 @@ class Stage:
 
     def start_apis(self, count: int, *, quiet: bool = False) -> list[Process]:
         """That many API processes more, ready to serve. `quiet` sends their access log to nowhere."""
-        started = [self._start(f"api-{len(self.apis) + number}", "service.cli", "serve", port=free_port(), quiet=quiet) for number in range(count)]
+        started = [
+            self._start(f"api-{len(self.apis) + number}", "service.cli", "serve", port=free_port(), quiet=quiet)
+            for number in range(count)
+        ]
         self.apis.extend(started)
         for process in started:
             self._wait_until_ready(process)
@@ -126,7 +134,11 @@ class Stage:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=2)
         async with AsyncExitStack() as stack:
             yield [
-                Api(await stack.enter_async_context(httpx.AsyncClient(base_url=process.url, limits=limits, timeout=60, trust_env=False)))
+                Api(
+                    await stack.enter_async_context(
+                        httpx.AsyncClient(base_url=process.url, limits=limits, timeout=60, trust_env=False)
+                    )
+                )
                 for process in self.apis
             ]
 
@@ -137,7 +149,7 @@ class Stage:
 
     def held(self, client: "redis.Redis", account_id: UUID) -> int:
         """Seats of the account that are held at this instant, counted by Valkey on its own clock."""
-        return int(client.eval(_HELD, 1, f"h:{{{account_id.hex}}}"))  # type: ignore[no-untyped-call,arg-type]  # redis-py's Any
+        return int(client.eval(_HELD, 1, f"h:{{{account_id.hex}}}"))  # type: ignore[arg-type]  # redis-py's Any
 
     async def ask(self, query: str, *values: Any) -> list[Any]:
         """Rows, read past the wall."""
@@ -173,7 +185,10 @@ class Stage:
 
     def _start(self, name: str, *module: str, port: int = 0, quiet: bool = False) -> Process:
         log: IO[bytes]
-        with (Path(os.devnull) if quiet else self.folder / f"{name}.log").open("ab") as log, (self.folder / f"{name}.err").open("ab") as errors:
+        with (
+            (Path(os.devnull) if quiet else self.folder / f"{name}.log").open("ab") as log,
+            (self.folder / f"{name}.err").open("ab") as errors,
+        ):
             popen = subprocess.Popen(
                 [sys.executable, "-m", *module],
                 cwd=TOP,

@@ -37,7 +37,9 @@ class Entry:
         return self.person.email if unit == "user" else self.session_id
 
 
-async def storm(on: Stage, *, rounds: int, unit: str = "user", sessions_per_user: int = 1, sign_ins: int = SIGN_INS, people: int = PEOPLE) -> str:
+async def storm(
+    on: Stage, *, rounds: int, unit: str = "user", sessions_per_user: int = 1, sign_ins: int = SIGN_INS, people: int = PEOPLE
+) -> str:
     """R1. Raises Violation; returns the result in one line."""
     name = f"Storm {unit} {sessions_per_user} {time.monotonic_ns()}"
     async with on.house() as house, on.callers() as apis:
@@ -84,7 +86,7 @@ async def _round(on: Stage, apis: list[Api], company: Company, number: int, *, u
     entries = [entry for _, entry in found if entry is not None]
     took = time.monotonic() - began
     working = await _at_work(apis, entries)
-    _check(on, company, unit, most, working, answers)
+    _check(on, company, unit=unit, most=most, working=working, answers=answers)
     watch.check()
     ledger.check()
     await _everybody_leaves(on, apis, company, entries)
@@ -133,7 +135,7 @@ async def _at_work(apis: list[Api], entries: list[Entry]) -> list[Entry]:
     return [entry for entry, answer in zip(entries, answers, strict=True) if answer.status_code == 200]
 
 
-def _check(on: Stage, company: Company, unit: str, most: int, working: list[Entry], answers: Counter[int]) -> None:
+def _check(on: Stage, company: Company, *, unit: str, most: int, working: list[Entry], answers: Counter[int]) -> None:
     # 503 with Retry-After is how a machine says that it is too busy; a machine of its own for the experiment has none.
     if set(answers) - {201, 409, 503} or answers[503] > MOST_BUSY * answers.total():
         raise Violation(f"answers that a storm must not bring: {_shown(answers)}")
@@ -149,7 +151,9 @@ def _check(on: Stage, company: Company, unit: str, most: int, working: list[Entr
 
 
 async def _everybody_leaves(on: Stage, apis: list[Api], company: Company, entries: list[Entry]) -> None:
-    answers = await asyncio.gather(*(apis[turn % len(apis)].delete("/session", by=entry.token) for turn, entry in enumerate(entries)))
+    answers = await asyncio.gather(
+        *(apis[turn % len(apis)].delete("/session", by=entry.token) for turn, entry in enumerate(entries))
+    )
     wrong = [answer.status_code for answer in answers if answer.status_code not in {204, 401}]
     if wrong:
         raise Violation(f"signing out was answered {wrong[0]}")
@@ -180,7 +184,7 @@ def _must_hold(on: Stage, company: Company, seats: int, when: str) -> None:
 
 
 def _shown(answers: Counter[int]) -> str:
-    return ", ".join(f"{count} × {status}" for status, count in sorted(answers.items()))
+    return ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
 
 
 @click.command()

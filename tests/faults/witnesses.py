@@ -75,13 +75,13 @@ class Ledger:
         self._holders: dict[str, _Holder] = defaultdict(_Holder)
         self._forgotten: list[tuple[float, float]] = []
 
-    def served(self, holder: str, began: float) -> None:
-        """A request of this holder that began then has just been answered 200."""
-        self._holders[holder].served.append((began, time.monotonic()))
+    def served(self, holder: str, began: float, ended: float | None = None) -> None:
+        """A request of this holder was answered 200. It has `ended` now unless that is said."""
+        self._holders[holder].served.append((began, ended or time.monotonic()))
 
-    def freed(self, holder: str, began: float) -> None:
-        """Something that may free this holder's seat began then and has just ended."""
-        self._holders[holder].freed.append((began, time.monotonic()))
+    def freed(self, holder: str, began: float, ended: float | None = None) -> None:
+        """Something happened that may have freed this holder's seat, and has `ended` now unless that is said."""
+        self._holders[holder].freed.append((began, ended or time.monotonic()))
 
     def forgotten(self, began: float, ended: float) -> None:
         """Every seat was forgotten between these moments."""
@@ -89,7 +89,9 @@ class Ledger:
 
     def most(self) -> int:
         """The most holders that certainly had a seat at one instant."""
-        edges = [edge for holder in self._holders.values() for start, end in self._spans(holder) for edge in ((start, 1), (end, -1))]
+        edges = [
+            edge for holder in self._holders.values() for start, end in self._spans(holder) for edge in ((start, 1), (end, -1))
+        ]
         now = most = 0
         for _, step in sorted(edges):
             now += step

@@ -60,7 +60,7 @@ async def test_an_empty_mailbox_says_so_in_both_languages(pages: httpx.AsyncClie
     french = await pages.get("/dev/mail", headers={"Accept-Language": "fr"})
 
     assert "No mail yet." in english.text
-    assert "Aucun message pour l&#39;instant." in french.text
+    assert "Aucun message pour l'instant." in french.text
 
 
 async def test_mails_are_listed_newest_first_and_shown_with_their_links(drop: str, pages: httpx.AsyncClient) -> None:

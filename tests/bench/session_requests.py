@@ -1,0 +1,138 @@
+"""P1: what a request that is recognised, checked and seated costs, against a bare JSON route on the same server."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+import httpx
+
+from service.embedded import free_port
+from tests.bench.figures import Figures, Number, Ratio
+from tests.bench.load import Load, run
+from tests.bench.people import hire, sign_in, working_script
+from tests.faults.processes import TOP, Process, Stage
+
+CONNECTIONS, TOKENS = 32, 32
+#: What the script of a request calls inside Valkey, without another round trip; and what this measurement itself calls.
+_INSIDE = {"evalsha", "hmget", "time", "zscore", "zadd", "zremrangebyscore", "zcard"}
+_OURS = {"info", "ping", "auth", "client|setinfo", "client|setname", "select", "hello"}
+
+
+async def measure(on: Stage, *, rounds: int, seconds: float) -> Figures:
+    """Interleaved rounds of both."""
+    async with on.house() as house:
+        company = (await hire(house, on, companies=1, staff=TOKENS, name="Requests"))[0]
+        tokens = await sign_in(house, company.people)
+    script = working_script(on.folder / "requests.lua", tokens)
+    bares: list[Load] = []
+    ours: list[Load] = []
+    calls: list[float] = []
+    statements: list[float] = []
+    (api,) = on.start_apis(1, quiet=True)
+    with _bare() as bare:
+        for server, path, one in ((bare, "/bare", None), (api, "/api/v1/session", script)):
+            run([server], path, connections=CONNECTIONS, seconds=1, script=one)
+        for _ in range(rounds):
+            bares.append(run([bare], "/bare", connections=CONNECTIONS, seconds=seconds))
+            before, since = _calls(on), await _now(on)
+            load = run([api], "/api/v1/session", connections=CONNECTIONS, seconds=seconds, script=script)
+            calls.append(_since(before, _calls(on), load))
+            statements.append(float(await _statements(on, since)))
+            ours.append(load)
+    on.stop_apis()
+    return _figures(bares, ours, calls, statements)
+
+
+def _figures(bares: list[Load], ours: list[Load], calls: list[float], statements: list[float]) -> Figures:
+    throughput = [mine.per_second / bare.per_second for mine, bare in zip(ours, bares, strict=True)]
+    cpu = [mine.cpu_us / bare.cpu_us for mine, bare in zip(ours, bares, strict=True)]
+    middle = sorted(ours, key=lambda load: load.per_second)[len(ours) // 2]
+    return Figures(
+        [
+            Ratio("session_requests", "GET /session, throughput against a bare Litestar route", "at least", 0.6, throughput),
+            Ratio(
+                "session_requests_cpu",
+                "GET /session, server CPU against a bare Litestar route",
+                "at most",
+                1 / 0.6,
+                cpu,
+                drawn=False,
+            ),
+            Ratio("session_requests_valkey", "Round trips to Valkey per GET /session", "at most", 1.01, calls, drawn=False),
+            Ratio(
+                "session_requests_postgresql",
+                "Statements to PostgreSQL in a round of GET /session",
+                "at most",
+                0,
+                statements,
+                drawn=False,
+            ),
+        ],
+        [
+            Number("session_requests_per_second", "GET /session on one process, 32 connections", middle.per_second, "requests/s"),
+            Number("session_request_cpu", "Server CPU per GET /session", middle.cpu_us, "µs"),
+        ],
+    )
+
+
+@contextmanager
+def _bare() -> Iterator[Process]:
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "tests.bench.bare:app",
+        "--port",
+        str(port),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+    ]
+    popen = subprocess.Popen(
+        [*command, "--ws", "none", "--no-access-log", "--no-server-header", "--log-level", "warning"],
+        cwd=TOP,
+        stdin=subprocess.DEVNULL,
+    )
+    process = Process("bare", popen, port)
+    try:
+        for _ in range(600):
+            with suppress(httpx.HTTPError):
+                httpx.get(f"{process.url}/bare", trust_env=False)
+                break
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.stop()
+
+
+def _calls(on: Stage) -> dict[str, int]:
+    """How often each command was called so far, inside scripts included."""
+    with on.valkey() as client:
+        said = client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in said.items()}
+
+
+def _since(before: dict[str, int], after: dict[str, int], load: Load) -> float:
+    """Round trips per request. Requests that wrk had begun and did not count are less than one in a hundred."""
+    grown = {name: count - before.get(name, 0) for name, count in after.items()}
+    others = sum(count for name, count in grown.items() if name not in _INSIDE | _OURS)
+    return (grown.get("evalsha", 0) + others) / load.requests
+
+
+async def _now(on: Stage) -> datetime:
+    (row,) = await on.ask("SELECT clock_timestamp() AS now")
+    found: datetime = row["now"]
+    return found
+
+
+async def _statements(on: Stage, since: datetime) -> int:
+    """Connections of the application that have begun a statement since then."""
+    (row,) = await on.ask(
+        "SELECT count(*) AS count FROM pg_stat_activity WHERE usename = 'portillon_app' AND query_start > $1", since
+    )
+    return int(row["count"])

@@ -1,0 +1,31 @@
+"""Links as mails carry them, for tests that open them."""
+
+from tenants import invitations, password_resets
+from tenants.house import House
+from tenants.identities import normal_email
+from tenants.password_resets import PasswordReset
+from tenants.tokens import Purpose
+from tests import make
+from tests.make import Company
+
+NEW_PASSWORD = "seven purple kites over Brest"
+
+
+async def invited(house: House) -> tuple[Company, str]:
+    """Acme, and the token in the mail to somebody it invites."""
+    acme = await make.company(house, staff=0)
+    admin = await make.actor(house, acme, acme.administrator)
+    async with house.database.transaction(acme.account_id) as session:
+        user = await invitations.invite(session, house.catalogue, admin, email="new@acme.example.com", role="user")
+    return acme, await make.invitation_token(house, acme.account_id, user.id)
+
+
+async def reset_token(house: House, email: str) -> str:
+    """The token of the newest reset mail to the address."""
+    from sqlalchemy import select
+
+    async with house.database.transaction() as session:
+        await password_resets.ask(session, email_key=normal_email(email)[1])
+    async with house.database.transaction() as session:
+        reset = (await session.scalars(select(PasswordReset).order_by(PasswordReset.id.desc()).limit(1))).one()
+    return house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=reset.id, nonce=reset.nonce)

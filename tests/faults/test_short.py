@@ -1,0 +1,69 @@
+"""Short forms of the experiments: the same code as the long ones, with fewer rounds and processes."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests import make
+from tests.conftest import MailServer
+from tests.faults.processes import Stage, stage
+from tests.faults.redis_forgets import SHORT, How, forgets
+from tests.faults.sign_in_storm import return_after_crash, storm
+from tests.faults.witnesses import Ledger
+
+
+@pytest.fixture(scope="module")
+def post_office() -> Iterator[MailServer]:
+    """Where the worker of this module hands its mails in."""
+    server = MailServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def on(post_office: MailServer) -> Iterator[Stage]:
+    """Servers of this module alone, for they are emptied and killed; two API processes and a worker."""
+    with stage(apis=2, smtp_port=post_office.port) as made:
+        made.start_worker()
+        yield made
+
+
+@pytest.mark.parametrize(("unit", "sessions_per_user"), [("user", 1), ("session", 2)])
+async def test_storm_of_sign_ins_never_passes_the_cap(on: Stage, unit: str, sessions_per_user: int) -> None:
+    await storm(on, rounds=1, unit=unit, sessions_per_user=sessions_per_user, sign_ins=120, people=20)
+
+
+@pytest.mark.parametrize("unit", ["user", "session"])
+async def test_whoever_crashed_gets_back_into_a_full_pool(on: Stage, unit: str) -> None:
+    await return_after_crash(on, unit=unit)
+
+
+async def test_person_who_signs_in_twice_at_once_has_one_session(on: Stage) -> None:
+    async with on.house() as house, on.callers() as apis:
+        acme = await make.company(house, "Twice", staff=0)
+        for _ in range(5):
+            answers = await asyncio.gather(*(apis[turn % 2].sign_in(acme.administrator) for turn in range(6)))
+            tokens = [answer.json()["token"] for answer in answers if answer.status_code == 201]
+            assert len(tokens) == len(answers)
+            seen = [await apis[0].get("/session", by=token) for token in tokens]
+            assert sorted(one.status_code for one in seen) == [200] + [401] * 5
+
+
+@pytest.mark.parametrize("how", ["flush", "kill"])
+async def test_nobody_at_work_loses_their_place_when_valkey_forgets(on: Stage, post_office: MailServer, how: How) -> None:
+    await forgets(on, post_office, how=how, pace=SHORT)
+
+
+def test_ledger_counts_only_what_answers_prove() -> None:
+    ledger = Ledger(1)
+    ledger.served("ada", 1, 2)
+    ledger.freed("ada", 3, 4)
+    ledger.served("bob", 4.5, 5)
+    assert ledger.most() == 1
+    ledger.served("ada", 6, 7)
+    assert ledger.most() == 2
+    ledger.forgotten(5.5, 6.5)
+    assert ledger.most() == 1
+    ledger.served("ada", 8, 9)
+    assert ledger.most() == 1
