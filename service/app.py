@@ -14,8 +14,8 @@ from litestar.types import ASGIApp, Middleware
 from service import health
 from service.access_log import AccessLog
 from service.api import account, clients, passwords, sessions, users
-from service.bodies import StrictRequest
 from service.authentication import Recognition, authentication
+from service.bodies import StrictRequest
 from service.console.pages import console_routes
 from service.console.refusals import for_browsers
 from service.dependencies import dependencies

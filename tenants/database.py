@@ -1,5 +1,6 @@
 """The wall: every transaction enters one account, and PostgreSQL shows it nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -64,6 +65,11 @@ class Plain:
         """Begin with nothing owed to the world."""
         self._driver = driver
         self.effects = Effects()
+
+    async def begin(self, account_id: UUID | None) -> None:
+        """Begin the transaction inside the account (or in none), in one round trip."""
+        entering = f"; SELECT set_config('app.account_id', '{account_id}', true)" if account_id is not None else ""
+        await self._driver.execute(f"BEGIN{entering}")
 
     async def enter(self, account_id: UUID) -> None:
         """Step into an account for the rest of the transaction."""
@@ -140,25 +146,18 @@ class Database:
         announced: object = None
         try:
             connection = await self.engine.raw_connection()
+            driver: asyncpg.Connection = connection.driver_connection
+            plain = Plain(driver)
             try:
-                driver: asyncpg.Connection = connection.driver_connection
-                plain = Plain(driver)
-                transaction = driver.transaction()
-                await transaction.start()
-                try:
-                    if account_id is not None:
-                        await plain.enter(account_id)
-                    yield plain
-                    announced = await self._announce(plain.effects)
-                    await transaction.commit()
-                except BaseException:
-                    if not driver.is_closed():
-                        await transaction.rollback()
-                    await self._withdraw(plain.effects, announced)
-                    raise
-            except BaseException as error:
-                if is_away(error):
+                await plain.begin(account_id)
+                yield plain
+                announced = await self._announce(plain.effects)
+                await driver.execute("COMMIT")
+            except BaseException:
+                # A connection that may still be inside a transaction must never serve another account.
+                if not await _rolled_back(driver):
                     connection.invalidate()
+                await self._withdraw(plain.effects, announced)
                 raise
             finally:
                 await greenlet_spawn(connection.close)
@@ -182,6 +181,14 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+async def _rolled_back(driver: asyncpg.Connection) -> bool:
+    try:
+        await driver.execute("ROLLBACK")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError):
+        return False
+    return not driver.is_closed()
 
 
 async def enter(session: AsyncSession, account_id: UUID | None) -> None:
