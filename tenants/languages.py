@@ -43,5 +43,5 @@ def chosen_language(accept_language: str | None, *, default: str) -> str:
         except ValueError:
             continue
         if quality > 0:
-            weighed.append((-quality, position, tag.strip().replace("-", "_")))
+            weighed.append((-quality, position, tag.strip().lower().replace("-", "_")))
     return negotiate_locale([tag for _, _, tag in sorted(weighed)], LANGUAGES) or default

@@ -1,6 +1,7 @@
 """Settings: read once from the environment, complete, or the start is refused with a sentence that says why."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSource
 
 PREFIX = "PORTILLON_"
 
@@ -150,6 +152,8 @@ def load_settings(**given: Any) -> Settings:
     """Read the environment; arguments win. Raises SettingsError with one sentence per problem."""
     try:
         return Settings(**given)
+    except UnreadableSource as error:
+        raise error.__cause__ or error from None
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
 
@@ -173,4 +177,5 @@ def _masked(value: Any) -> str:
     parts = urlsplit(text)
     if not parts.scheme or (not parts.netloc and not parts.query):
         return "********"
-    return text.replace(f":{parts.password}@", ":********@") if parts.password else text
+    text = text.replace(f":{parts.password}@", ":********@") if parts.password else text
+    return re.sub(r"(?i)([?&][^=&]*password=)[^&]*", r"\1********", text)

@@ -5,13 +5,15 @@ as every role of company A, as another reseller, and as the operator. Three time
 filter, and without PostgreSQL's.
 """
 
+# ruff: noqa: S608 - tables are named by the tests and by the schema itself
+
 import json
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -21,6 +23,7 @@ from service.app import build, create_app
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tenants.settings import Settings
+from tenants.tokens import encoded
 from tests import make
 from tests.api import Api, open_client
 from tests.make import Company, Person
@@ -68,7 +71,9 @@ ROWS: dict[str, Row] = {
     "PUT /accounts/{account_id}/licence": Row(path="child", body={"plan": "pro"}),
     "PUT /password": Row(body={"current": "not the password", "new": "a brand new horse battery"}),
     "POST /session/switch": Row(body={"account": "nowhere"}),
-    "POST /login": Row(body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})),
+    "POST /login": Row(
+        body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})
+    ),
     "POST /password-resets": Row(
         body={"email": "nobody@nowhere.example.com"}, writes=frozenset({"activity", "outbox", "password_resets"})
     ),
@@ -127,16 +132,22 @@ class World:
     async def rows_of_b(self) -> dict[str, list[str]]:
         """Every row of B, as a superuser sees them."""
         found: dict[str, list[str]] = {}
-        tables = await self.database.fetch("SELECT table_name AS t FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = 'public'")
+        tables = await self.database.fetch(
+            "SELECT table_name AS t FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = 'public'"
+        )
         for (table,) in tables:
-            rows = await self.database.fetch(f"SELECT row_to_json(t)::text FROM {table} t WHERE account_id = $1 ORDER BY 1", self.b.account_id)  # noqa: S608 - a table's name of ours
+            rows = await self.database.fetch(
+                f"SELECT row_to_json(t)::text FROM {table} t WHERE account_id = $1 ORDER BY 1", self.b.account_id
+            )
             found[table] = [row[0] for row in rows]
         for table, where in (
             ("accounts", "id = $1"),
             ("identities", "id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
             ("password_resets", "identity_id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
         ):
-            rows = await self.database.fetch(f"SELECT row_to_json(t)::text FROM {table} t WHERE {where} ORDER BY 1", self.b.account_id)  # noqa: S608 - a table's name of ours
+            rows = await self.database.fetch(
+                f"SELECT row_to_json(t)::text FROM {table} t WHERE {where} ORDER BY 1", self.b.account_id
+            )
             found[table] = [row[0] for row in rows]
         return found
 
@@ -154,7 +165,11 @@ async def world_of(house: House, servers: Addresses) -> AsyncIterator[World]:
     by = {person.role: person for person in a.people}
     callers = {role: (by[role], a) for role in A_ROLES}
     callers |= {"reseller": (north.administrator, north), "operator": (operator.administrator, operator)}
-    spare = {"spare": str(by["user_without_deletion"].user_id), "child": str(child.account_id), "child of operator": str(beside.account_id)}
+    spare = {
+        "spare": str(by["user_without_deletion"].user_id),
+        "child": str(child.account_id),
+        "child of operator": str(beside.account_id),
+    }
     database = await asyncpg.connect(servers.superuser_url)
     try:
         async with open_client(create_app(house.settings, house=house)) as client:
@@ -171,7 +186,9 @@ async def _people_at_work(world: World, api: Api) -> None:
     b, ada = world.b, world.b.administrator
     assert (await api.sign_in(ada)).status_code == 201
     session = (await api.sign_in(b.staff[0])).json()["session"]["id"]
-    invited = (await api.post("/users", {"email": "invitee@bravissimo.example.com", "role": "user", "name": "Ines of Bravissimo"}, by=ada)).json()["id"]
+    invited = (
+        await api.post("/users", {"email": "invitee@bravissimo.example.com", "role": "user", "name": "Ines of Bravissimo"}, by=ada)
+    ).json()["id"]
     suspended = await api.patch(f"/users/{b.staff[1].user_id}", {"status": "suspended", "reason": "leave of Bravissimo"}, by=ada)
     assert suspended.status_code == 200, suspended.text
     assert (await api.post("/password-resets", {"email": b.staff[2].email})).status_code == 202
@@ -189,7 +206,10 @@ async def _people_at_work(world: World, api: Api) -> None:
         "email": b.staff[3].email,
         "cursor": cursor,
         "ticket": cursor,
-        **{table: str(await one(f"SELECT id FROM {table} WHERE account_id = $1 LIMIT 1", b.account_id)) for table in ("invitations", "outbox", "licence_changes", "activity")},  # noqa: S608 - tables of ours
+        **{
+            table: str(await one(f"SELECT id FROM {table} WHERE account_id = $1 LIMIT 1", b.account_id))
+            for table in ("invitations", "outbox", "licence_changes", "activity")
+        },
         "password_reset": str(await one("SELECT id FROM password_resets LIMIT 1")),
     }
     world.ids["invitation_token"] = _token(world.ids["account"], world.ids["invitations"])
@@ -202,11 +222,7 @@ async def _people_at_work(world: World, api: Api) -> None:
 
 def _token(account: str, row: str) -> str:
     # What a stranger can make who knows an id but not the key.
-    from uuid import UUID
-
-    from tenants.tokens import encoded
-
-    return encoded(UUID(account).bytes + UUID(row).bytes + b"x" * 24)
+    return encoded(UUID(account).bytes + UUID(row).bytes + b"x" * 32)
 
 
 def _like(kind: str, value: str) -> str:
@@ -231,12 +247,14 @@ def operations(house: House) -> dict[str, dict[str, Any]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             # Numbers and booleans hold no identifier.
-            places = [(p["in"], p["name"]) for p in operation.get("parameters", []) if p["schema"].get("type") not in ("integer", "boolean")]
+            places = [
+                (p["in"], p["name"])
+                for p in operation.get("parameters", [])
+                if p["schema"].get("type") not in ("integer", "boolean")
+            ]
             schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
             places += [("body", name) for name in _fields(document, schema)] if schema else []
-            found[f"{method.upper()} {path.removeprefix('/api/v1')}"] = {
-                "places": [*places, *NOT_ASKED_FOR]
-            }
+            found[f"{method.upper()} {path.removeprefix('/api/v1')}"] = {"places": [*places, *NOT_ASKED_FOR]}
     return found
 
 
@@ -290,6 +308,7 @@ def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict
 
 def seen(answer: httpx.Response, value: str) -> tuple[int, str, list[tuple[str, str]]]:
     """What a caller can learn from an answer: without what differs in any two."""
+
     def plain(text: str) -> str:
         text = text.replace(value, "<value>")
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>", text)
@@ -305,7 +324,9 @@ def seen(answer: httpx.Response, value: str) -> tuple[int, str, list[tuple[str, 
 async def attack(world: World, *, every_kind: bool) -> int:
     """Every shot; returns how many. Fails at the first that tells or changes anything."""
     found = operations(world.house)
-    assert found.keys() == ROWS.keys(), f"without a row: {sorted(found.keys() - ROWS.keys())}; gone: {sorted(ROWS.keys() - found.keys())}"
+    assert found.keys() == ROWS.keys(), (
+        f"without a row: {sorted(found.keys() - ROWS.keys())}; gone: {sorted(ROWS.keys() - found.keys())}"
+    )
     before, shots = await world.rows_of_b(), 0
     for operation, row in ROWS.items():
         for number, caller in enumerate(world.callers):
@@ -315,8 +336,12 @@ async def attack(world: World, *, every_kind: bool) -> int:
                     if (operation, place[1], kind) in UNIQUE_EVERYWHERE:
                         continue
                     # Whoever was invited once is known here: each caller invites somebody else.
-                    theirs = world.emails[number % len(world.emails)] if (kind, operation) == ("email", "POST /users") else world.ids[kind]
-                    await _same(world, operation, row, place, theirs, _like(kind, theirs), caller, own)
+                    theirs = (
+                        world.emails[number % len(world.emails)]
+                        if (kind, operation) == ("email", "POST /users")
+                        else world.ids[kind]
+                    )
+                    await _same(world, operation, place, (theirs, _like(kind, theirs)), caller=caller, own=own)
                     shots += 2
         await world.house.finish()
         after = await world.rows_of_b()
@@ -332,9 +357,18 @@ def _kinds(world: World, caller: str, place: tuple[str, str], every_kind: bool) 
     return FITTING.get(place[1].rsplit(".", 1)[-1], ("account",))
 
 
-async def _same(world: World, operation: str, row: Row, place: tuple[str, str], theirs: str, nobodys: str, caller: str, own: dict[str, str]) -> None:
+async def _same(
+    world: World,
+    operation: str,
+    place: tuple[str, str],
+    values: tuple[str, str],
+    *,
+    caller: str,
+    own: dict[str, str],
+) -> None:
+    row, theirs = ROWS[operation], values[0]
     answers = []
-    for value in (theirs, nobodys):
+    for value in values:
         aimed = shot(operation, row, place, value, own)
         answer = await world.api.call(aimed.method, aimed.url, by=world.tokens[caller], headers=aimed.headers, json=aimed.body)
         told = [text for text in world.strings if text not in theirs and theirs not in text and text in answer.text]
@@ -372,7 +406,11 @@ async def test_x1_the_same_idempotency_key_in_two_accounts_is_two_keys(house: Ho
 @pytest.mark.parametrize("layer", ["without the application's filter", "without row-level security"])
 async def test_x1_each_layer_of_the_wall_holds_alone(layer: str, settings: Settings, servers: Addresses) -> None:
     if layer == "without row-level security":
-        settings = settings.model_copy(update={"database_url": type(settings.database_url)(servers.superuser_url.replace("postgresql://", "postgresql+asyncpg://"))})
+        settings = settings.model_copy(
+            update={
+                "database_url": type(settings.database_url)(servers.superuser_url.replace("postgresql://", "postgresql+asyncpg://"))
+            }
+        )
         house = open_house(settings)
     else:
         house = open_house(settings, names_account=False)

@@ -45,7 +45,9 @@ async def test_every_route_names_its_right_and_stands_in_the_matrix(house: House
     found = declared(build(house))
     assert [route for route, right in found.items() if right is None] == []
     written = {**MATRIX["api"], **MATRIX["pages"]}
-    assert {route: WORDS.get(right, right) for route, right in found.items()} == {route: row["right"] for route, row in written.items()}
+    assert {route: WORDS.get(right, right) for route, right in found.items()} == {
+        route: row["right"] for route, row in written.items()
+    }
 
 
 async def test_the_framework_shows_no_description_of_its_own(api: Api) -> None:
@@ -75,7 +77,9 @@ async def test_x2_each_role_is_let_through_exactly_where_the_matrix_says(api: Ap
         for company, person in everybody:
             roles, kinds = row["roles"], row.get("kinds", ["operator", "reseller", "client"])
             allowed = (roles == "all" or person.role in roles) and company.kind in kinds
-            answer = await api.call(method, path.removeprefix("/api/v1"), by=person, json={} if method in {"POST", "PUT", "PATCH"} else None)
+            answer = await api.call(
+                method, path.removeprefix("/api/v1"), by=person, json={} if method in {"POST", "PUT", "PATCH"} else None
+            )
             where = f"{route} as {person.role} of a {company.kind}: {answer.status_code} {answer.text}"
             assert answer.status_code < 500, where
             assert answer.status_code != 401, where
@@ -89,8 +93,13 @@ async def test_x2_each_role_is_let_through_exactly_where_the_matrix_says(api: Ap
 async def test_x2_without_a_session_only_what_is_open_to_anyone_answers(api: Api) -> None:
     for route, row in MATRIX["api"].items():
         method, path = filled(route)
-        for headers in ({}, {"Authorization": "Bearer ptl_made-up"}, {"Authorization": "Basic YTpi"}, {"Cookie": "__Host-portillon=ptl_x"}):
-            body = {} if method in {"POST", "PUT", "PATCH"} else None
+        for headers in (
+            {},
+            {"Authorization": "Bearer ptl_made-up"},
+            {"Authorization": "Basic YTpi"},
+            {"Cookie": "__Host-portillon=ptl_x"},
+        ):
+            body: dict[str, Any] | None = {} if method in {"POST", "PUT", "PATCH"} else None
             answer = await api.client.request(method, path, headers=headers, json=body)
             if row["right"] == "anyone":
                 assert answer.status_code in {200, 422}, f"{route}: {answer.text}"
@@ -141,7 +150,7 @@ KNOWN = {
 async def test_x2_fields_that_are_not_the_callers_are_refused(operation: str, api: Api, house: House) -> None:
     seller = await make.operator(house)
     acme = await make.company(house, staff=2)
-    by = seller.administrator if "account" in operation and "PATCH /account" != operation else acme.administrator
+    by = seller.administrator if "account" in operation and operation != "PATCH /account" else acme.administrator
     await api.sign_in(by)
     method, path = operation.split(" ")
     path = path.format(spare=acme.staff[1].user_id, child=acme.account_id)
@@ -149,7 +158,9 @@ async def test_x2_fields_that_are_not_the_callers_are_refused(operation: str, ap
         answer = await api.call(method, path, by=by, json={**BODIES[operation], name: EXTRA[name]}, headers={"If-Match": "*"})
         assert answer.status_code == 422, f"{operation} takes {name}: {answer.text}"
         assert answer.json()["errors"][0] | {"message": ""} == {"field": name, "code": "unknown_field", "message": ""}
-    nested = await api.post("/accounts", {**BODIES["POST /accounts"], "administrator": {"email": "new@new.example.com", "role": "user"}}, by=by)
+    nested = await api.post(
+        "/accounts", {**BODIES["POST /accounts"], "administrator": {"email": "new@new.example.com", "role": "user"}}, by=by
+    )
     assert nested.status_code in {403, 422}
 
 
@@ -158,7 +169,9 @@ async def test_x3_nobody_gives_more_than_they_have(api: Api, house: House) -> No
     simple, user = acme.staff
     await api.sign_in(simple)
     await api.sign_in(acme.administrator)
-    invited = (await api.post("/users", {"email": "boss@acme.example.com", "role": "administrator"}, by=acme.administrator)).json()["id"]
+    invited = (await api.post("/users", {"email": "boss@acme.example.com", "role": "administrator"}, by=acme.administrator)).json()[
+        "id"
+    ]
     above = f"/users/{acme.administrator.user_id}"
     tries = [
         ("POST", "/users", {"email": "new@acme.example.com", "role": "administrator"}),

@@ -1,5 +1,7 @@
 """The wall between accounts, as PostgreSQL itself tells it: policies, grants, keys, and the schema against the migrations."""
 
+# ruff: noqa: S608 - tables are named by the tests and by the schema itself
+
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
@@ -48,7 +50,9 @@ async def test_every_table_of_an_account_is_walled_in(superuser: asyncpg.Connect
     tables = await account_tables(superuser)
     assert {"users", "invitations", "sessions", "licences", "licence_changes", "activity", "outbox", "directory"} <= set(tables)
     for table in set(tables) - BEFORE_THE_WALL:
-        walled = await superuser.fetchrow("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::regclass", table)
+        walled = await superuser.fetchrow(
+            "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::regclass", table
+        )
         assert tuple(walled) == (True, True), f"{table}: row-level security is not forced"
         policies = await superuser.fetch("SELECT policyname, cmd, qual, with_check FROM pg_policies WHERE tablename = $1", table)
         wall = next((policy for policy in policies if policy["policyname"] == "wall"), None)
@@ -89,7 +93,7 @@ async def test_x12_history_cannot_be_changed_by_the_application(house: House) ->
     for table in ("users", "accounts", "identities", "licences", "sessions", "invitations", "outbox"):
         with pytest.raises(DBAPIError, match="permission denied"):
             async with house.database.transaction(acme.account_id) as session:
-                await session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - a table's name of ours
+                await session.execute(text(f"DELETE FROM {table}"))
 
 
 async def two_companies(house: House) -> tuple[make.Company, make.Company]:
@@ -99,7 +103,9 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
         company = await make.company(house, name, staff=1)
         async with house.database.transaction(company.account_id) as session:
             await session.execute(
-                text("INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at) VALUES (:a, :i, :u, 'x', now() + '1 hour')"),
+                text(
+                    "INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at) VALUES (:a, :i, :u, 'x', now() + '1 hour')"
+                ),
                 {"a": company.account_id, "i": uuid7(), "u": company.administrator.user_id},
             )
             await idempotency.claim(session, user_id=company.administrator.user_id, key="k", fingerprint=b"x")
@@ -110,14 +116,14 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
 async def count(house: House, table: str, account_id: UUID | None) -> dict[UUID, int]:
     """Rows that the application sees in a table, by account, with no filter of its own."""
     async with house.database.transaction(account_id) as session:
-        rows = await session.execute(text(f"SELECT account_id, count(*) FROM {table} GROUP BY 1"))  # noqa: S608 - a table's name of ours
+        rows = await session.execute(text(f"SELECT account_id, count(*) FROM {table} GROUP BY 1"))
         return {row[0]: row[1] for row in rows}
 
 
 async def test_each_account_sees_its_own_rows_and_nobody_sees_any(house: House, superuser: asyncpg.Connection) -> None:
     acme, bistro = await two_companies(house)
     for table in set(await account_tables(superuser)) - BEFORE_THE_WALL:
-        there = {row[0] for row in await superuser.fetch(f"SELECT DISTINCT account_id FROM {table}")}  # noqa: S608 - a table's name of ours
+        there = {row[0] for row in await superuser.fetch(f"SELECT DISTINCT account_id FROM {table}")}
         assert {acme.account_id, bistro.account_id} <= there, f"{table}: nothing to be seen"
         assert await count(house, table, None) == {}, table
         assert (await count(house, table, acme.account_id)).keys() == {acme.account_id}, table
@@ -151,14 +157,21 @@ async def test_a_row_of_another_account_cannot_be_written(house: House) -> None:
     theirs = bistro.staff[0].user_id
     with pytest.raises(DBAPIError, match="row-level security"):
         async with house.database.transaction(acme.account_id) as session:
-            session.add(User(account_id=bistro.account_id, id=uuid7(), identity_id=uuid7(), email="x", role="user", status="active"))
-    for statement in ("UPDATE users SET role = 'administrator' WHERE id = :id", "UPDATE sessions SET ended_by = 'x' WHERE user_id = :id"):
+            session.add(
+                User(account_id=bistro.account_id, id=uuid7(), identity_id=uuid7(), email="x", role="user", status="active")
+            )
+    for statement in (
+        "UPDATE users SET role = 'administrator' WHERE id = :id",
+        "UPDATE sessions SET ended_by = 'x' WHERE user_id = :id",
+    ):
         async with house.database.transaction(acme.account_id) as session:
             done: Any = await session.execute(text(statement), {"id": theirs})
             assert done.rowcount == 0
     with pytest.raises(DBAPIError, match="row-level security"):
         async with house.database.transaction(acme.account_id) as session:
-            await session.execute(text("UPDATE users SET account_id = :b WHERE account_id = :a"), {"a": acme.account_id, "b": bistro.account_id})
+            await session.execute(
+                text("UPDATE users SET account_id = :b WHERE account_id = :a"), {"a": acme.account_id, "b": bistro.account_id}
+            )
 
 
 async def test_a_foreign_key_cannot_point_into_another_account(house: House) -> None:
@@ -179,7 +192,8 @@ async def test_stepping_from_one_account_into_another_leaves_the_first(house: Ho
 
 async def test_the_account_comes_first_in_every_key(superuser: asyncpg.Connection) -> None:
     keys = await superuser.fetch(
-        "SELECT t.relname, c.relname AS index, a.attname FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid "
+        "SELECT t.relname, c.relname AS index, a.attname FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
+        "JOIN pg_class c ON c.oid = i.indexrelid "
         "JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0] WHERE i.indisunique AND t.relnamespace = 'public'::regnamespace"
     )
     walled = set(await account_tables(superuser)) - BEFORE_THE_WALL

@@ -75,6 +75,7 @@ async def test_forgotten_password_from_the_page_to_the_next_sign_in(tab: Tab, ho
         assert answer.status_code == 200
         pages.append(answer.text.replace(email, "EMAIL"))
     assert pages[0] == pages[1]
+    await house.finish()
     token = await reset_token(house, acme.administrator.email)
     for _ in range(2):
         assert (await tab.open(f"/reset?token={token}")).status_code == 200

@@ -1,5 +1,7 @@
 """Every row of the database and every key of Valkey, for tests that ask what changed."""
 
+# ruff: noqa: S608 - tables are named by the tests and by the schema itself
+
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +24,11 @@ async def every_row(servers: Addresses) -> dict[str, list[str]]:
     """All rows of all tables, as JSON."""
     connection = await asyncpg.connect(servers.superuser_url)
     try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
         return {
-            table: [row[0] for row in await connection.fetch(f"SELECT row_to_json(t)::text FROM {table} t ORDER BY 1")]  # noqa: S608 - our table
+            table: [row[0] for row in await connection.fetch(f"SELECT row_to_json(t)::text FROM {table} t ORDER BY 1")]
             for (table,) in tables
         }
     finally:
@@ -35,7 +39,7 @@ async def every_key(servers: Addresses) -> dict[bytes, Any]:
     """All keys of Valkey with their values, whatever their type."""
     readers = {b"string": "get", b"hash": "hgetall", b"set": "smembers"}
     found: dict[bytes, Any] = {}
-    async with redis.from_url(servers.redis_url) as client:
+    async with redis.Redis.from_url(servers.redis_url) as client:
         async for key in client.scan_iter("*"):
             kind = await client.type(key)
             if kind == b"zset":

@@ -58,11 +58,16 @@ async def test_a_resend_makes_older_links_worthless(api: Api, house: House, pro:
     newer = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
     assert (await api.post("/invitations/lookup", {"token": older})).json()["code"] == "link_used"
     assert (await api.post("/invitations/lookup", {"token": newer})).status_code == 200
-    states = [row[0] for row in await sql(servers, "SELECT state FROM outbox WHERE letter = 'invitation' AND user_id = $1 ORDER BY id", user)]
+    states = [
+        row[0]
+        for row in await sql(servers, "SELECT state FROM outbox WHERE letter = 'invitation' AND user_id = $1 ORDER BY id", user)
+    ]
     assert states == ["cancelled", "owed"]
 
 
-async def test_places_are_freed_at_once_by_a_withdrawal_and_by_the_clock(api: Api, house: House, pro: Company, servers: Addresses) -> None:
+async def test_places_are_freed_at_once_by_a_withdrawal_and_by_the_clock(
+    api: Api, house: House, pro: Company, servers: Addresses
+) -> None:
     users = [await invite(api, pro, f"p{number}@pro.example.com") for number in range(5)]
     assert await used(api, pro) == 6
     assert (await api.post("/users", {"email": "x@pro.example.com", "role": "user"}, by=pro.administrator)).status_code == 409
@@ -82,13 +87,18 @@ async def test_places_are_freed_at_once_by_a_withdrawal_and_by_the_clock(api: Ap
     assert await used(api, pro) == 6
 
 
-async def test_renewal_tells_administrators_once_a_day_and_the_asker_nothing(api: Api, house: House, pro: Company, servers: Addresses) -> None:
+async def test_renewal_tells_administrators_once_a_day_and_the_asker_nothing(
+    api: Api, house: House, pro: Company, servers: Addresses
+) -> None:
     user = await invite(api, pro, "claire@pro.example.com")
     token = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
     not_expired = await api.post("/invitations/renew", {"token": token})
     await sql(servers, "UPDATE invitations SET expires_at = now() - interval '1 second'")
     assert (await api.post("/invitations/accept", {"token": token, "password": GOOD})).json()["code"] == "link_expired"
-    answers = [not_expired, *[await api.post("/invitations/renew", {"token": each}) for each in (token, token, "made up", token[:-4] + "AAAA")]]
+    answers = [
+        not_expired,
+        *[await api.post("/invitations/renew", {"token": each}) for each in (token, token, "made up", token[:-4] + "AAAA")],
+    ]
     assert {(a.status_code, a.content) for a in answers} == {(202, not_expired.content)}
     owed = await sql(servers, "SELECT user_id FROM outbox WHERE letter = 'invitation_renewal'")
     assert [row[0] for row in owed] == [pro.administrator.user_id]
@@ -98,7 +108,9 @@ async def test_renewal_tells_administrators_once_a_day_and_the_asker_nothing(api
     await api.delete(f"/users/{user}", by=pro.administrator)
     await sql(servers, "UPDATE outbox SET created_at = created_at - interval '25 hours' WHERE letter = 'invitation_renewal'")
     assert (await api.post("/invitations/renew", {"token": token})).status_code == 202
-    assert len(await sql(servers, "SELECT 1 FROM outbox WHERE letter = 'invitation_renewal'")) == 2, "nobody asks for somebody deleted"
+    assert len(await sql(servers, "SELECT 1 FROM outbox WHERE letter = 'invitation_renewal'")) == 2, (
+        "nobody asks for somebody deleted"
+    )
 
 
 async def test_one_person_in_two_accounts_has_one_password_and_two_roles(api: Api, house: House, pro: Company) -> None:
@@ -107,7 +119,9 @@ async def test_one_person_in_two_accounts_has_one_password_and_two_roles(api: Ap
     user = await invite(api, pro, person.email, role="accountant", name="Called differently here")
     token = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
     assert (await api.post("/invitations/lookup", {"token": token})).json()["identity_exists"] is True
-    assert (await api.post("/invitations/accept", {"token": token, "password": "not their password"})).json()["code"] == "invalid_credentials"
+    assert (await api.post("/invitations/accept", {"token": token, "password": "not their password"})).json()[
+        "code"
+    ] == "invalid_credentials"
     assert (await api.post("/invitations/accept", {"token": token, "password": person.password})).status_code == 204
     choice = await api.sign_in(person)
     assert (choice.status_code, choice.json()["code"]) == (409, "account_choice")
@@ -118,7 +132,9 @@ async def test_one_person_in_two_accounts_has_one_password_and_two_roles(api: Ap
     assert (await api.get("/session", by=person)).status_code == 401, "the session in the other account is over"
 
 
-async def test_an_invitation_answers_the_same_for_known_and_unknown_people(api: Api, house: House, pro: Company, servers: Addresses) -> None:
+async def test_an_invitation_answers_the_same_for_known_and_unknown_people(
+    api: Api, house: House, pro: Company, servers: Addresses
+) -> None:
     bistro = await make.company(house, "Bistro", staff=1)
     await sql(servers, "UPDATE identities SET language = 'fr'")
     known = await api.post("/users", {"email": bistro.staff[0].email.replace("p0", "P0"), "role": "user"}, by=pro.administrator)
@@ -149,13 +165,23 @@ async def test_r3_parallel_invitations_fill_the_quota_exactly(api: Api, house: H
     await sql(servers, "UPDATE licences SET users = 50 WHERE account_id = $1", fifty.account_id)
     await api.sign_in(fifty.administrator)
     answers = await gather(
-        *(api.post("/users", {"email": f"p{number}@fifty.example.com", "role": "user"}, by=fifty.administrator) for number in range(200))
+        *(
+            api.post("/users", {"email": f"p{number}@fifty.example.com", "role": "user"}, by=fifty.administrator)
+            for number in range(200)
+        )
     )
     assert Counter(answer.status_code for answer in answers) == {201: 49, 409: 151}
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"quota_reached"}
     assert await used(api, fifty) == 50
     assert (await events(servers, fifty.account_id)).count("user.invited") == 50  # the first administrator's among them
-    assert len(await sql(servers, "SELECT 1 FROM outbox WHERE account_id = $1 AND letter = 'invitation' AND state = 'owed'", fifty.account_id)) == 49
+    assert (
+        len(
+            await sql(
+                servers, "SELECT 1 FROM outbox WHERE account_id = $1 AND letter = 'invitation' AND state = 'owed'", fifty.account_id
+            )
+        )
+        == 49
+    )
 
 
 async def test_r5_an_invitation_is_used_once(api: Api, house: House, pro: Company) -> None:

@@ -62,7 +62,9 @@ async def test_ones_own_change_keeps_the_present_session_only(api: Api, house: H
 async def test_a_weak_password_leaves_the_link_good(api: Api, house: House, servers: Addresses) -> None:
     acme = await make.company(house, staff=1)
     token = await ask(api, house, servers, acme.staff[0].email)
-    weak = await api.post("/password-resets/confirm", {"token": token, "password": "password1234"}, headers={"Accept-Language": "fr"})
+    weak = await api.post(
+        "/password-resets/confirm", {"token": token, "password": "password1234"}, headers={"Accept-Language": "fr"}
+    )
     assert weak.status_code == 422
     assert weak.json()["errors"][0]["code"] == "guessable"
     assert weak.json()["errors"][0]["facts"]["advice"][0].startswith(("C'est", "Il ressemble"))
@@ -73,7 +75,10 @@ async def test_a_reset_activates_nobody(api: Api, house: House, servers: Address
     acme = await make.company(house, staff=2)
     ada = acme.administrator
     await api.sign_in(ada)
-    for person, status, code in ((acme.staff[0], "suspended", "user_suspended"), (acme.staff[1], "struck_off", "invalid_credentials")):
+    for person, status, code in (
+        (acme.staff[0], "suspended", "user_suspended"),
+        (acme.staff[1], "struck_off", "invalid_credentials"),
+    ):
         token = await ask(api, house, servers, person.email)
         await api.patch(f"/users/{person.user_id}", {"status": status}, by=ada)
         await api.post("/password-resets/confirm", {"token": token, "password": NEW})
