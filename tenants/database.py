@@ -218,12 +218,6 @@ def is_away(error: BaseException) -> bool:
     return (isinstance(error, DBAPIError) and error.connection_invalidated) or (isinstance(state, str) and state.startswith(_AWAY))
 
 
-def violated(error: DBAPIError) -> str | None:
-    """Name of the constraint that an IntegrityError is about."""
-    cause = getattr(error.orig, "__cause__", None)
-    return getattr(cause, "constraint_name", None)
-
-
 def _name_the_account(state: ORMExecuteState) -> None:
     # The second layer: every query on an account's table also names the account that was entered.
     session: Session = state.session

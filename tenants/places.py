@@ -11,7 +11,7 @@ from tenants.catalogue import ADMINISTRATOR, AccountKind
 from tenants.database import Plain
 from tenants.errors import AccountUnavailable, DomainError, InvalidCredentials, UserSuspended
 from tenants.licences import covers
-from tenants.users import active_administrators
+from tenants.users import STANDING_SQL, active_administrators
 
 _MOST_CONTACTS = 3
 
@@ -40,16 +40,16 @@ class Place:
 
 
 # SQL and not expressions: every sign-in reads this, and building the statement would cost more than running it.
-_PLACE = """
+_PLACE = f"""
 SELECT u.id, u.name, u.email, u.role,
-       CASE WHEN u.status = 'suspended' AND u.suspended_until <= now() THEN 'active' ELSE u.status END,
+       {STANDING_SQL},
        u.suspended_until, u.suspended_reason, a.kind, a.status, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
        l.starts_on, l.ends_on, now(),
        ARRAY(SELECT s.id FROM sessions s WHERE s.account_id = u.account_id AND s.user_id = u.id
              AND s.ended_at IS NULL AND s.expires_at > now() ORDER BY s.id)
   FROM users u JOIN accounts a ON a.id = u.account_id JOIN licences l ON l.account_id = u.account_id
  WHERE u.account_id = $1 AND u.id = $2
-"""
+"""  # noqa: S608 - of constants
 
 
 async def find_place(plain: Plain, account_id: UUID, user_id: UUID) -> Place | None:

@@ -12,6 +12,7 @@ from tenants.database import Plain
 from tenants.errors import NotSignedIn
 from tenants.licences import covers, licence_end
 from tenants.seats import HotCopy, Policy
+from tenants.users import STANDING_SQL
 
 
 class Blob(msgspec.Struct, array_like=True):
@@ -66,10 +67,10 @@ class Facts(NamedTuple):
     now: datetime
 
 
-_FACTS = """
+_FACTS = f"""
 SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.device,
        u.identity_id, u.email, u.name, u.role, u.departments,
-       CASE WHEN u.status = 'suspended' AND u.suspended_until <= now() THEN 'active' ELSE u.status END,
+       {STANDING_SQL},
        i.language, a.kind, a.slug, a.name, a.status, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, now()
 """
 _FACTS_OF = f"""{_FACTS}
@@ -81,9 +82,7 @@ _FACTS_OF = f"""{_FACTS}
 # moment takes: whoever comes second sees the other, and a person who may no longer enter gets no session.
 _WRITE = f"""
 WITH u AS (
-    UPDATE users SET last_login_at = now()
-     WHERE account_id = $1 AND id = $3 AND (status = 'active' OR status = 'suspended' AND suspended_until <= now())
-    RETURNING *
+    UPDATE users u SET last_login_at = now() WHERE u.account_id = $1 AND u.id = $3 AND {STANDING_SQL} = 'active' RETURNING *
 ), s AS (
     INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at, ip, device)
     SELECT $1, $2, u.id, $4, now() + make_interval(hours => $5), $6, $7 FROM u

@@ -66,6 +66,8 @@ class Seen:
     back: dict[str, float] = field(default_factory=dict)
     forgot_at: float | None = None
     again_at: float | None = None
+    #: The longest that anybody at work waited for an answer before, in seconds: what the machine itself takes.
+    usual: float = 0.0
     #: Tokens whose end was answered.
     ended: list[str] = field(default_factory=list)
     owed: set[str] = field(default_factory=set)
@@ -147,6 +149,8 @@ class Experiment:
         while not stop.is_set():
             began = time.monotonic()
             status = await self._call("work", "GET", "/session", by=token)
+            if self.seen.forgot_at is None:
+                self.seen.usual = max(self.seen.usual, time.monotonic() - began)
             if status == 200:
                 pool.ledger.served(person.email, began)
                 if self.seen.again_at is not None and began > self.seen.again_at:
@@ -214,7 +218,8 @@ async def forgets(on: Stage, mail: MailServer, *, how: How, pace: Pace) -> str:
     )
     return (
         f"F2 {how} at {_rate(seen, 'sign-in', pace)} sign-ins/s and {_rate(seen, 'invitation', pace)} mails/s: "
-        f"seats held at most {held}; {len(seen.back)} people at work served again within {slowest:.2f} s; "
+        f"seats held at most {held}; {len(seen.back)} people at work served again within {slowest:.2f} s "
+        f"(longest before: {seen.usual:.2f} s); "
         f"{len(seen.ended)} ended sessions, 0 revived; {len(seen.owed)} mails, 0 lost"
     )
 
@@ -228,8 +233,11 @@ def _slowest(experiment: Experiment, *, within: float) -> float:
     if missing:
         raise Violation(f"{len(missing)} of {len(at_work)} people at work never got back")
     slowest = max(seen.back.values()) - seen.again_at
-    if slowest > within:
-        raise Violation(f"somebody at work was served again only after {slowest:.1f} s, not within {within:.0f} s")
+    # Half a dozen processes share the machine with the load itself: what a request takes anyway is not counted.
+    if slowest > within + seen.usual:
+        raise Violation(
+            f"somebody at work was served again only after {slowest:.1f} s, not within {within:.0f} s (usual: {seen.usual:.1f} s)"
+        )
     return slowest
 
 
