@@ -14,17 +14,17 @@ async def ask_for_reset(house: House, *, email: str, origin: Origin) -> None:
     What there is to do for a known address is done after the answer: its time is the same for all. A process killed in that
     moment loses the request, and the person asks again. Raises Unavailable while PostgreSQL or Redis is away.
     """
-    _, email_key = normal_email(email)
-    wanted = await house.attempts.may_mail(email_key)
+    address = normal_email(email)
+    wanted = await house.attempts.may_mail(address)
     async with house.database.transaction() as session:
-        await find_identity(session, email_key)
+        await find_identity(session, address)
     if wanted:
-        house.later(_owe_reset(house, email_key, origin))
+        house.later(_owe_reset(house, address, origin))
 
 
-async def _owe_reset(house: House, email_key: str, origin: Origin) -> None:
+async def _owe_reset(house: House, email: str, origin: Origin) -> None:
     async with house.database.transaction(origin=origin) as session:
-        await password_resets.ask(session, email_key=email_key)
+        await password_resets.ask(session, email=email)
 
 
 async def confirm_reset(house: House, *, token: str, password: str, origin: Origin) -> None:
@@ -66,7 +66,7 @@ async def accept_invitation(house: House, *, token: str, name: str | None, passw
 
 
 async def _verified(house: House, identity: Identity, password: str, origin: Origin) -> str:
-    guess = await house.attempts.take(identity.email_key, origin.ip)
+    guess = await house.attempts.take(identity.email, origin.ip)
     if identity.password_hash is None or not await house.hasher.verify(identity.password_hash, password):
         raise InvalidCredentials
     await guess.was_right()

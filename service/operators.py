@@ -36,15 +36,15 @@ async def operator_link(
     Made anew at every call, so that older links are worthless; no mail is owed for it. An address that was mistyped before is
     replaced. Raises Invalid for what is not an address.
     """
-    shown, key = normal_email(email)
+    address = normal_email(email)
     operator = await find_operator(session)
     if operator is None:
-        operator, user = await create_operator(session, catalogue, name=name, email=shown, language=language)
+        operator, user = await create_operator(session, catalogue, name=name, email=address, language=language)
     else:
         await enter(session, operator.id)
         if administrators := await active_administrators(session):
             return Taken([administrator.email for administrator in administrators])
-        user = await _invited_again(session, catalogue, operator, email=shown, key=key, language=language)
+        user = await _invited_again(session, catalogue, operator, email=address, language=language)
     await session.flush()
     invitation = await invitation_of(session, user)
     await outbox.cancel(session, about=invitation.id)
@@ -74,13 +74,11 @@ def acting(catalogue: Catalogue, account: Account, user: User) -> Actor:
     )
 
 
-async def _invited_again(
-    session: AsyncSession, catalogue: Catalogue, operator: Account, *, email: str, key: str, language: str
-) -> User:
+async def _invited_again(session: AsyncSession, catalogue: Catalogue, operator: Account, *, email: str, language: str) -> User:
     chosen: User | None = None
     for user in await session.scalars(search_users(operator.id, status="invited")):
         by = acting(catalogue, operator, user)
-        if user.email.casefold() == key:
+        if user.email == email:
             chosen = await invitations.resend(session, catalogue, by, user.id)
         else:
             await invitations.withdraw(session, catalogue, by, user.id)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from sqlalchemy import CheckConstraint, ForeignKey, Select, Text, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, Text, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -31,6 +31,7 @@ class Account(Base):
 
     __tablename__ = "accounts"
     __table_args__ = (
+        Index("uq_accounts_operator", "kind", unique=True, postgresql_where=text("kind = 'operator'")),
         CheckConstraint("kind IN ('operator', 'reseller', 'client')", name="kind"),
         CheckConstraint("status IN ('active', 'suspended', 'closed')", name="status"),
         CheckConstraint("(kind = 'operator') = (parent_id IS NULL)", name="parent"),

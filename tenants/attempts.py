@@ -32,12 +32,12 @@ class Attempts:
         self._mails = RateLimitItemPerSecond(MAILS_AN_HOUR, 3600, namespace="mails")
         self._signer = signer
 
-    async def take(self, email_key: str, ip: str | None) -> "Guess":
+    async def take(self, email: str, ip: str | None) -> "Guess":
         """Count one guess before its hash. Raises TooManyAttempts with the seconds to wait.
 
         An address from which the identity signed in before has a window of its own: others cannot lock the person out.
         """
-        person, place = self._key(email_key), self._key(_network(ip))
+        person, place = self._key(email), self._key(_network(ip))
         known = bool(await self._valkey.call(b"EXISTS", f"known:{person}:{place}"))
         guess = Guess(self, (person, place) if known else (person,), place)
         if not await self._windows.hit(self._per_address, place):
@@ -47,9 +47,9 @@ class Attempts:
             raise await self._too_many(self._per_identity, *guess.person)
         return guess
 
-    async def may_mail(self, email_key: str) -> bool:
+    async def may_mail(self, email: str) -> bool:
         """Whether one more unasked-for mail may go to the address."""
-        return await self._windows.hit(self._mails, self._key(email_key))
+        return await self._windows.hit(self._mails, self._key(email))
 
     async def give_back(self, guess: "Guess") -> None:
         """The password was right: the guess does not count, and this place is known from now on."""

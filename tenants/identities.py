@@ -25,16 +25,15 @@ class Identity(Base):
     __tablename__ = "identities"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    email: Mapped[str] = mapped_column(comment="as first given, for display and for the envelope")
-    email_key: Mapped[str] = mapped_column(unique=True, comment="normal form")
+    email: Mapped[str] = mapped_column(unique=True, comment="normal form")
     password_hash: Mapped[str | None] = mapped_column()
     credentials_version: Mapped[int] = mapped_column(default=1, server_default="1", comment="raised by every new password")
     language: Mapped[str] = mapped_column(default="fr", server_default="fr")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-def normal_email(email: str) -> tuple[str, str]:
-    """The address as it is shown, and the key under which it is one identity.
+def normal_email(email: str) -> str:
+    """The form of an address under which it is one identity, and in which it is shown.
 
     Raises Invalid for anything that is not exactly one address (RFC 5321, RFC 6531), for control characters and for
     mixed-script look-alikes in the local part.
@@ -49,26 +48,23 @@ def normal_email(email: str) -> tuple[str, str]:
         raise Invalid("email", "too_long", max=LONGEST_EMAIL)
     if not found.normalized.isascii() and _mixes_scripts(found.normalized):
         raise Invalid("email", "look_alike")
-    # Lower case, not case folding: "straße" and "strasse" are two mailboxes. The address is shown like that too, or the
-    # spelling of whoever invited a person first would tell others that the person is known.
-    key = found.normalized.lower()
-    return key, key
+    # Lower case, not case folding: "straße" and "strasse" are two mailboxes. Nothing else is kept, or the spelling of whoever
+    # invited a person first would tell others that the person is known.
+    return found.normalized.lower()
 
 
-async def find_identity(session: AsyncSession, email_key: str) -> Identity | None:
+async def find_identity(session: AsyncSession, email: str) -> Identity | None:
     """The identity of an address in normal form."""
-    return await session.scalar(select(Identity).where(Identity.email_key == email_key))
+    return await session.scalar(select(Identity).where(Identity.email == email))
 
 
 async def ensure_identity(session: AsyncSession, *, email: str, language: str) -> Identity:
     """The identity of the address, made if it is new. The language is a new one's only."""
-    shown, key = normal_email(email)
+    key = normal_email(email)
     await session.execute(
-        insert(Identity)
-        .values(id=uuid7(), email=shown, email_key=key, language=language)
-        .on_conflict_do_nothing(index_elements=["email_key"])
+        insert(Identity).values(id=uuid7(), email=key, language=language).on_conflict_do_nothing(index_elements=["email"])
     )
-    return (await session.execute(select(Identity).where(Identity.email_key == key))).scalar_one()
+    return (await session.execute(select(Identity).where(Identity.email == key))).scalar_one()
 
 
 async def lock_identity(session: AsyncSession, identity_id: UUID) -> Identity:

@@ -36,9 +36,9 @@ class PasswordReset(Base):
     used_at: Mapped[datetime | None] = mapped_column()
 
 
-async def ask(session: AsyncSession, *, email_key: str) -> None:
+async def ask(session: AsyncSession, *, email: str) -> None:
     """Owe a reset mail, if the address has a password and works anywhere; silent otherwise. Older links stop working."""
-    identity = await find_identity(session, email_key)
+    identity = await find_identity(session, email)
     if identity is None or identity.password_hash is None:
         return
     places = await _places(session, identity.id)

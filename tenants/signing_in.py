@@ -44,9 +44,9 @@ async def sign_in(
     TooManyAttempts, Busy, Unavailable; Invalid for what cannot be an address or a password.
     """
     must_fit(password)
-    _, email_key = normal_email(email)
-    guess = await keys.attempts.take(email_key, origin.ip)
-    known, place = await _look_up(keys, email_key, account)
+    address = normal_email(email)
+    guess = await keys.attempts.take(address, origin.ip)
+    known, place = await _look_up(keys, address, account)
     right = await keys.hasher.verify(known.password_hash, password)
     if right and known.chosen is None and account is None and len(known.places) > 1:
         await guess.was_right()
@@ -138,14 +138,14 @@ _KNOWN = """
 SELECT i.id, i.password_hash, i.credentials_version, i.email, d.account_id, d.user_id, d.status, a.slug, a.name
   FROM identities i LEFT JOIN directory d ON d.identity_id = i.id
   LEFT JOIN accounts a ON a.id = d.account_id AND a.status <> 'closed'
- WHERE i.email_key = $1 ORDER BY a.name, a.id
+ WHERE i.email = $1 ORDER BY a.name, a.id
 """
 
 
-async def _look_up(keys: Keys, email_key: str, account: str | None) -> tuple[_Known, Place | None]:
+async def _look_up(keys: Keys, address: str, account: str | None) -> tuple[_Known, Place | None]:
     # Two statements for every address, known or not, and before the hash: nothing can be told from the time.
     async with keys.door.database.plain() as plain:
-        rows = [_KnownPlace(*row) for row in await plain.rows(_KNOWN, email_key)]
+        rows = [_KnownPlace(*row) for row in await plain.rows(_KNOWN, address)]
         places = [row for row in rows if row.slug is not None and row.status in {"active", "suspended"}]
         meant = [row for row in places if account in {None, row.slug}]
         chosen = meant[0] if len(meant) == 1 else None

@@ -45,6 +45,8 @@ async def strike_off(session: AsyncSession, catalogue: Catalogue, actor: Actor, 
     """From now on the person is told exactly what a stranger is told."""
     user = await lock_user(session, user_id)
     must_outrank(catalogue, actor, user)
+    if user.status == "struck_off":
+        return user
     await keep_an_administrator(session, catalogue, actor.account_kind, without=user)
     _leave(user, "struck_off")
     await _flushed(session, user)

@@ -29,7 +29,7 @@ class Ratio:
 
     def shown(self) -> str:
         """Median, spread and goal."""
-        return f"{self.median:.2f} ({min(self.values):.2f} to {max(self.values):.2f}), goal {self.bound} {self.goal:.3g}"
+        return f"{self.median:.3g} ({min(self.values):.3g} to {max(self.values):.3g}), goal {self.bound} {self.goal:.3g}"
 
     def document(self) -> dict[str, Any]:
         """For the file."""

@@ -52,10 +52,10 @@ def _figures(bares: list[Load], ours: list[Load], calls: list[float], statements
     middle = sorted(ours, key=lambda load: load.per_second)[len(ours) // 2]
     return Figures(
         [
-            Ratio("session_requests", "GET /session, throughput against a bare Litestar route", "at least", 0.6, throughput),
+            Ratio("session_requests", "GET /session: throughput against a bare Litestar route", "at least", 0.6, throughput),
             Ratio(
                 "session_requests_cpu",
-                "GET /session, server CPU against a bare Litestar route",
+                "GET /session: server CPU against a bare Litestar route",
                 "at most",
                 1 / 0.6,
                 cpu,

@@ -62,22 +62,22 @@ def _a_process_per_core(on: Stage, cores: int) -> list[Process]:
 def _figures(cores: int, alone: list[Alone], by_one: list[Load], by_many: list[Load], rows: Number) -> Figures:
     middle = sorted(by_one, key=lambda load: load.per_second)[len(by_one) // 2]
     bare = sorted(alone, key=lambda found: found.per_second)[len(alone) // 2]
-    goal = "sign-ins a second against argon2-cffi alone on the same cores"
     return Figures(
         [
             Ratio(
                 "sign_ins",
-                f"One process, {cores} hash threads: {goal}",
+                "Sign-ins a second against argon2-cffi alone, same cores",
                 "at least",
                 0.9,
                 [mine.per_second / hashes.per_second for mine, hashes in zip(by_one, alone, strict=True)],
             ),
             Ratio(
                 "sign_ins_by_many",
-                f"{cores} processes, one hash thread each: {goal}",
+                f"The same with {cores} processes of one hash thread each",
                 "at least",
                 0.9,
                 [mine.per_second / hashes.per_second for mine, hashes in zip(by_many, alone, strict=True)],
+                drawn=False,
             ),
             Ratio(
                 "sign_ins_cpu",
@@ -85,6 +85,7 @@ def _figures(cores: int, alone: list[Alone], by_one: list[Load], by_many: list[L
                 "at most",
                 1 / 0.9,
                 [mine.cpu_us / 1000 / hashes.cpu_ms for mine, hashes in zip(by_one, alone, strict=True)],
+                drawn=False,
             ),
         ],
         [

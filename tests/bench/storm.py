@@ -41,14 +41,14 @@ async def measure(on: Stage, *, rounds: int, seconds: float) -> Figures:
         [
             Ratio(
                 "storm",
-                "GET /session during a storm of sign-ins: p99 against idle",
+                "GET /session in a storm of sign-ins: p99 against idle",
                 "at most",
                 3,
                 [busy / quiet for busy, quiet in zip(rough, calm, strict=True)],
             ),
             Ratio(
                 "storm_median",
-                "GET /session during a storm of sign-ins: median against idle",
+                "GET /session in a storm of sign-ins: median against idle",
                 "at most",
                 3,
                 [_percentile(busy, 50) / _percentile(quiet, 50) for busy, quiet in zip(storm, idle, strict=True)],

@@ -37,8 +37,8 @@ async def measure(on: Stage, *, rounds: int) -> Figures:
     words = f"{LARGE:,} seats against {SMALL}"
     return Figures(
         [
-            Ratio("take", f"Taking a seat: the script's time with {words}", "at most", 1.5, takes),
-            Ratio("keep", f"Keeping a seat, at every request: the script's time with {words}", "at most", 1.5, keeps),
+            Ratio("take", f"Taking a seat: script time, {words}", "at most", 1.5, takes),
+            Ratio("keep", f"Keeping a seat: script time, {words}", "at most", 1.5, keeps),
         ],
         [
             Number("session_bytes", "Valkey memory for each live session", bytes_each, "bytes"),

@@ -25,7 +25,7 @@ async def reset_token(house: House, email: str) -> str:
     from sqlalchemy import select
 
     async with house.database.transaction() as session:
-        await password_resets.ask(session, email_key=normal_email(email)[1])
+        await password_resets.ask(session, email=normal_email(email))
     async with house.database.transaction() as session:
         reset = (await session.scalars(select(PasswordReset).order_by(PasswordReset.id.desc()).limit(1))).one()
     return house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=reset.id, nonce=reset.nonce)

@@ -33,21 +33,20 @@ CREATE TABLE accounts (
     CONSTRAINT uq_accounts_slug UNIQUE (slug)
 );
 CREATE INDEX ix_accounts_parent_id ON accounts (parent_id);
+CREATE UNIQUE INDEX uq_accounts_operator ON accounts (kind) WHERE kind = 'operator';
 COMMENT ON COLUMN accounts.idle_timeout IS 'minutes';
 
 CREATE TABLE identities (
     id UUID NOT NULL,
     email TEXT NOT NULL,
-    email_key TEXT NOT NULL,
     password_hash TEXT,
     credentials_version INTEGER DEFAULT '1' NOT NULL,
     language TEXT DEFAULT 'fr' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_identities PRIMARY KEY (id),
-    CONSTRAINT uq_identities_email_key UNIQUE (email_key)
+    CONSTRAINT uq_identities_email UNIQUE (email)
 );
-COMMENT ON COLUMN identities.email IS 'as first given, for display and for the envelope';
-COMMENT ON COLUMN identities.email_key IS 'normal form';
+COMMENT ON COLUMN identities.email IS 'normal form';
 COMMENT ON COLUMN identities.credentials_version IS 'raised by every new password';
 
 CREATE TABLE activity (
