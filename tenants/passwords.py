@@ -1,6 +1,9 @@
 """Passwords: which are good enough, and argon2id in a bounded pool of threads that a flood of sign-ins cannot overrun."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,6 +19,8 @@ from tenants.settings import Settings
 LONGEST = 128
 # An online guesser is throttled long before this; a stolen hash costs years (zxcvbn's "safely unguessable" is 10^8).
 FEWEST_GUESSES_LOG10 = 8.0
+# Of the threads that hash: what is left over by requests is theirs, and on an idle machine that is everything.
+HASH_NICENESS = 10
 # zxcvbn's own matching is quadratic; what lies beyond adds strength only.
 _LOOKED_AT = 72
 
@@ -31,7 +36,7 @@ class Hasher:
         self._permits = settings.hash_permits
         self._queue = settings.hash_queue * self._permits
         self._shortest = settings.password_min_length
-        self._threads = ThreadPoolExecutor(self._permits, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(self._permits, thread_name_prefix="argon2", initializer=_step_aside)
         self._inside = 0
         # Nobody knows its password; verified against when there is no identity, so that the answer takes as long.
         self._nobody = self._argon2.hash("nobody")
@@ -96,6 +101,12 @@ class Hasher:
 
     def _leave(self, _: object) -> None:
         self._inside -= 1
+
+
+def _step_aside() -> None:
+    # On Linux priorities belong to threads: whoever is at work goes before whoever is signing in.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASH_NICENESS)
 
 
 def must_fit(password: str) -> None:

@@ -47,7 +47,7 @@ class Number:
 
     def shown(self) -> str:
         """Value and unit."""
-        digits = 0 if self.value >= 100 else 1 if self.value >= 10 else 2
+        digits = 0 if self.value >= 100 or self.value == int(self.value) else 1 if self.value >= 10 else 2
         return f"{self.value:,.{digits}f} {self.unit}".rstrip()
 
     def document(self) -> dict[str, Any]:

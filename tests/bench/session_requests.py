@@ -72,7 +72,7 @@ def _figures(bares: list[Load], ours: list[Load], calls: list[float], statements
             ),
         ],
         [
-            Number("session_requests_per_second", "GET /session on one process, 32 connections", middle.per_second, "requests/s"),
+            Number("session_requests_per_second", "GET /session, one process", middle.per_second, "requests/s"),
             Number("session_request_cpu", "Server CPU per GET /session", middle.cpu_us, "µs"),
         ],
     )

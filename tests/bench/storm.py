@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.bench.figures import Figures, Number, Ratio
-from tests.bench.load import Load, Wrk
+from tests.bench.load import Load, Wrk, run
 from tests.bench.people import hire, send_home, sign_in, signing_in_script
 from tests.faults.processes import TOP, Process, Stage
 
@@ -26,6 +26,8 @@ async def measure(on: Stage, *, rounds: int, seconds: float) -> Figures:
         script = signing_in_script(
             on.folder / "storm.lua", [company.people[number] for number in range(STAFF) for company in companies]
         )
+        # Connections to PostgreSQL are opened once in a process's life: not in a round.
+        run([api], "/api/v1/login", connections=CONNECTIONS, seconds=1, script=script)
         for _ in range(rounds):
             await send_home(on)
             (token,) = await sign_in(house, worker)

@@ -1,5 +1,6 @@
 """Real servers and real API processes for experiments: started in a folder of their own, stopped by their process ids."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -213,8 +214,6 @@ class Stage:
 @contextmanager
 def stage(*, apis: int = 0, smtp_port: int = 1, **given: Any) -> Iterator[Stage]:
     """Servers with the migrations' schema, in a folder that is removed; `apis` processes. Hashes are cheap unless `given` says otherwise."""
-    import asyncio
-
     folder = Path(tempfile.mkdtemp(prefix="portillon-faults-"))
     embedded = EmbeddedServers(folder / "servers", durable=False)
     try:
