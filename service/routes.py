@@ -48,7 +48,7 @@ def delete(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwarg
     return litestar.delete(path, **_declared(right, refuses, kwargs))
 
 
-def _only_json(connection: Connection, _: BaseRouteHandler) -> None:
+async def _only_json(connection: Connection, _: BaseRouteHandler) -> None:
     kind = connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise CodedError("not_acceptable_media_type")

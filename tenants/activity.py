@@ -7,13 +7,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, func, insert
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants.actors import NOWHERE, Actor, Origin, Person
-from tenants.database import AccountOwned, Base, Plain, entered, table_of
+from tenants.database import AccountOwned, Base, entered, table_of
 
 Result = Literal["done", "refused", "failed"]
 
@@ -99,11 +100,18 @@ async def write(
     await session.execute(insert(table_of(Activity)), _line(session, event, by=by, on=on, result=result, **facts))
 
 
-async def write_plain(plain: Plain, event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> None:
-    """As `write`, about the person's own doing, inside a `Database.plain` transaction."""
+def plain_line(event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> list[Any]:
+    """A line about the person's own doing, as the values of `inserted_from`."""
     values = _values(account_id, origin, event, by=by, on=None if by.user_id is None else ("user", by.user_id, by.name), **facts)
-    values["facts"] = json.dumps(values["facts"])
-    await plain.row(_INSERT, *values.values())
+    return [json.dumps(value) if name == "facts" else value for name, value in values.items()]
+
+
+def inserted_from(source: str, *, first: int) -> str:
+    """SQL that writes a `plain_line`, given from `$first` on, if the `source` has a row: for a statement that does more than that."""
+    columns = table_of(Activity).c
+    names = list(_values(UUID(int=0), NOWHERE, Event.SIGNED_IN, by=None))
+    given = [f"${n}::{columns[name].type.compile(postgresql.dialect())}" for n, name in enumerate(names, first)]  # type: ignore[no-untyped-call]  # SQLAlchemy's dialect
+    return f"INSERT INTO activity ({', '.join(names)}) SELECT {', '.join(given)} FROM {source}"  # noqa: S608 - names of columns
 
 
 def _line(
@@ -158,7 +166,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | frozenset | set):
         return [_plain(item) for item in value]
     return value
-
-
-_COLUMNS = tuple(_values(UUID(int=0), NOWHERE, Event.SIGNED_IN, by=None))
-_INSERT = f"INSERT INTO activity ({', '.join(_COLUMNS)}) VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 1))})"  # noqa: S608 - names of columns

@@ -59,21 +59,25 @@ class AccountOwned:
 
 
 class Plain:
-    """A transaction over the driver alone. Statements are SQL with `$1`; they name the account themselves."""
+    """A transaction over the driver alone, inside one account. Statements are SQL with `$1`; they name the account themselves."""
 
     def __init__(self, driver: asyncpg.Connection) -> None:
         """Begin with nothing owed to the world."""
         self._driver = driver
         self.effects = Effects()
 
-    async def begin(self, account_id: UUID | None) -> None:
-        """Begin the transaction inside the account (or in none), in one round trip."""
-        entering = f"; SELECT set_config('app.account_id', '{account_id}', true)" if account_id is not None else ""
-        await self._driver.execute(f"BEGIN{entering}")
+        self._inside = False
 
     async def enter(self, account_id: UUID) -> None:
-        """Step into an account for the rest of the transaction."""
-        await self._driver.execute("SELECT set_config('app.account_id', $1, true)", str(account_id))
+        """Step into an account until the end, and begin the transaction with it: what is read before stands outside of the wall."""
+        begin = "" if self._inside else "BEGIN; "
+        self._inside = True
+        await self._driver.execute(f"{begin}SELECT set_config('app.account_id', '{account_id}', true)")
+
+    async def commit(self) -> None:
+        """End the transaction, if there is one."""
+        if self._inside:
+            await self._driver.execute("COMMIT")
 
     async def rows(self, statement: str, *values: Any) -> list[Any]:
         """Every row, as tuples with names."""
@@ -149,10 +153,11 @@ class Database:
             driver: asyncpg.Connection = connection.driver_connection
             plain = Plain(driver)
             try:
-                await plain.begin(account_id)
+                if account_id is not None:
+                    await plain.enter(account_id)
                 yield plain
                 announced = await self._announce(plain.effects)
-                await driver.execute("COMMIT")
+                await plain.commit()
             except BaseException:
                 # A connection that may still be inside a transaction must never serve another account.
                 if not await _rolled_back(driver):

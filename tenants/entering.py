@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from tenants.activity import Event, write, write_plain
+from tenants.activity import Event, plain_line, write
 from tenants.actors import Origin, Person
 from tenants.attempts import Attempts
 from tenants.catalogue import ADMINISTRATOR
@@ -68,7 +68,7 @@ async def enter_account(
     if makes_room is not None and makes_room[0] == replace and makes_room[1] != candidate.user_id:
         why[replace] = "ended_for_room"
     try:
-        copy = await _write(keys, candidate, NewSession(session_id, token, why), origin)
+        copy = await _write(keys, candidate, place.name or place.email, NewSession(session_id, token, why), origin)
     except BaseException:
         # Nobody may hold a seat for a session that was never written.
         await asyncio.shield(_give_up(keys, candidate, session_id))
@@ -144,8 +144,10 @@ class NewSession(NamedTuple):
     why: dict[UUID, str]
 
 
-async def _write(keys: Keys, candidate: Candidate, new: NewSession, origin: Origin) -> HotCopy:
+async def _write(keys: Keys, candidate: Candidate, name: str, new: NewSession, origin: Origin) -> HotCopy:
     account_id = candidate.account_id
+    person = Person(candidate.user_id, candidate.identity_id, name, candidate.email)
+    told = {"session_id": new.id, "ended": list(new.why)}
     async with keys.door.database.plain(account_id) as plain:
         facts = await write_session(
             plain,
@@ -155,17 +157,14 @@ async def _write(keys: Keys, candidate: Candidate, new: NewSession, origin: Orig
             digest=new.token.digest,
             hours=keys.session_hours,
             origin=origin,
+            line=plain_line(Event.SIGNED_IN, account_id=account_id, origin=origin, by=person, **told),
         )
         copy = hot_copy(keys.door.catalogue, facts) if facts is not None else None
-        if copy is None or facts is None:
+        if copy is None:
             raise InvalidCredentials
-        name = facts.name or facts.email
         for reason in sorted(set(new.why.values())):
             ended = [session_id for session_id, why in new.why.items() if why == reason]
             await mark_replaced(plain, account_id, ended, why=reason, by=name)
-        person = Person(candidate.user_id, candidate.identity_id, name, candidate.email)
-        facts_of_line = {"session_id": new.id, "ended": list(new.why)}
-        await write_plain(plain, Event.SIGNED_IN, account_id=account_id, origin=origin, by=person, **facts_of_line)
     return copy
 
 

@@ -1,11 +1,12 @@
 """What decides about a session, read in one statement, and the hot copy that is made of it."""
 
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from tenants.activity import inserted_from
 from tenants.actors import Actor, Origin
 from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
 from tenants.database import Plain
@@ -87,6 +88,8 @@ WITH u AS (
     INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at, ip, device)
     SELECT $1, $2, u.id, $4, now() + make_interval(hours => $5), $6, $7 FROM u
     RETURNING *
+), a AS (
+    {inserted_from("u", first=8)}
 ) {_FACTS}
   FROM s JOIN u ON u.account_id = s.account_id AND u.id = s.user_id
   JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
@@ -100,10 +103,18 @@ async def find_facts(plain: Plain, account_id: UUID, session_id: UUID) -> Facts 
 
 
 async def write_session(
-    plain: Plain, *, account_id: UUID, session_id: UUID, user_id: UUID, digest: bytes, hours: int, origin: Origin
+    plain: Plain,
+    *,
+    account_id: UUID,
+    session_id: UUID,
+    user_id: UUID,
+    digest: bytes,
+    hours: int,
+    origin: Origin,
+    line: list[Any],
 ) -> Facts | None:
-    """A new session of the account entered, for `hours`; None when the user may no longer enter."""
-    row = await plain.row(_WRITE, account_id, session_id, user_id, digest, hours, origin.ip, origin.device)
+    """A new session of the account entered, for `hours`, with its line of activity; None when the user may no longer enter."""
+    row = await plain.row(_WRITE, account_id, session_id, user_id, digest, hours, origin.ip, origin.device, *line)
     return Facts(*row) if row is not None else None
 
 

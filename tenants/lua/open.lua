@@ -5,10 +5,12 @@
 local gone = redis.call('HGET', KEYS[1], 'g')
 if gone then return { 'gone', gone } end
 local p = redis.call('HMGET', KEYS[2], 'epoch', 'loaded', 'seats', 'idle', 'reserved')
-if not p[2] or p[1] ~= ARGV[5] or p[2] ~= p[1] then return { 'stale' } end
-local at = now()
+if not p[1] then return { 'stale' } end
+-- Another sign-in of the same person ended this one before it was written: there was no row to end yet.
 local known = redis.call('ZSCORE', KEYS[4], ARGV[2])
 if ARGV[1] == 'open' and not known then return { 'gone', 'replaced' } end
+if not p[2] or p[1] ~= ARGV[5] or p[2] ~= p[1] then return { 'stale' } end
+local at = now()
 local before = redis.call('HMGET', KEYS[1], 'm', 'k')
 if before[1] and before[1] ~= ARGV[8] then
   -- The account changed its seat unit: the lease goes over to the new holder.
