@@ -20,7 +20,7 @@ LONGEST = 128
 # An online guesser is throttled long before this; a stolen hash costs years (zxcvbn's "safely unguessable" is 10^8).
 FEWEST_GUESSES_LOG10 = 8.0
 # Of the threads that hash: what is left over by requests is theirs, and on an idle machine that is everything.
-HASH_NICENESS = 10
+HASH_NICENESS = 19
 # zxcvbn's own matching is quadratic; what lies beyond adds strength only.
 _LOOKED_AT = 72
 
