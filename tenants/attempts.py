@@ -4,6 +4,7 @@ Taken before the hash is computed and given back when the password was right, so
 """
 
 import ipaddress
+from asyncio import gather
 from time import time
 
 from limits import RateLimitItemPerSecond
@@ -38,9 +39,11 @@ class Attempts:
         An address from which the identity signed in before has a window of its own: others cannot lock the person out.
         """
         person, place = self._key(email), self._key(_network(ip))
-        known = bool(await self._valkey.call(b"EXISTS", f"known:{person}:{place}"))
+        known, here = await gather(
+            self._valkey.call(b"EXISTS", f"known:{person}:{place}"), self._windows.hit(self._per_address, place)
+        )
         guess = Guess(self, (person, place) if known else (person,), place)
-        if not await self._windows.hit(self._per_address, place):
+        if not here:
             raise await self._too_many(self._per_address, place)
         if not await self._windows.hit(self._per_identity, *guess.person):
             await self._windows.hit(self._per_address, place, cost=-1)
@@ -53,9 +56,11 @@ class Attempts:
 
     async def give_back(self, guess: "Guess") -> None:
         """The password was right: the guess does not count, and this place is known from now on."""
-        await self._windows.hit(self._per_address, guess.place, cost=-1)
-        await self._windows.hit(self._per_identity, *guess.person, cost=-1)
-        await self._valkey.call(b"SET", f"known:{guess.person[0]}:{guess.place}", 1, b"EX", KNOWN_FOR)
+        await gather(
+            self._windows.hit(self._per_address, guess.place, cost=-1),
+            self._windows.hit(self._per_identity, *guess.person, cost=-1),
+            self._valkey.call(b"SET", f"known:{guess.person[0]}:{guess.place}", 1, b"EX", KNOWN_FOR),
+        )
 
     async def _too_many(self, window: RateLimitItemPerSecond, *key: str) -> TooManyAttempts:
         stats = await self._windows.get_window_stats(window, *key)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from tenants.catalogue import Catalogue
-from tenants.database import Database
+from tenants.database import Database, Plain
 from tenants.errors import NotSignedIn, Unavailable
 from tenants.seats import Full, Gone, Seated, Seats, SessionKey
 from tenants.session_facts import find_facts, hot_copy, read_policy
@@ -65,11 +65,10 @@ class Door:
                 return verdict
         raise Unavailable(retry_after=1)
 
-    async def load_policy(self, account_id: UUID) -> None:
-        """Bring the account's policy in Redis up to date."""
+    async def load_policy(self, plain: Plain, account_id: UUID) -> None:
+        """Bring the policy of the account entered up to date in Redis."""
         epoch = await self.seats.epoch(account_id)
-        async with self.database.plain(account_id) as plain:
-            policy, alive = await read_policy(plain, account_id)
+        policy, alive = await read_policy(plain, account_id)
         await self.seats.load_policy(account_id, policy, epoch=epoch, alive=alive)
 
     async def _why(self, key: SessionKey) -> dict[str, Any]:

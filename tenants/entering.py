@@ -1,7 +1,7 @@
 """Entering an account: the last part of every way in (seat rule 14). A seat first, then the session's row, then its hot copy."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,15 +13,16 @@ from tenants.activity import Event, plain_line, write
 from tenants.actors import Origin, Person
 from tenants.attempts import Attempts
 from tenants.catalogue import ADMINISTRATOR
+from tenants.database import Plain
 from tenants.door import Door
-from tenants.errors import InvalidCredentials, NotFound, SeatsFull, Unavailable
+from tenants.errors import DomainError, InvalidCredentials, NotFound, SeatsFull, Unavailable
 from tenants.full_pool import find_holders, seats_full
 from tenants.licences import covers
 from tenants.passwords import Hasher
-from tenants.places import Place, may_not_enter
+from tenants.places import Place, find_place, may_not_enter
 from tenants.seats import Full, Gone, HotCopy, Seated, SessionKey, Taken
 from tenants.session_facts import hot_copy, write_session
-from tenants.sessions import REMEMBER_SECONDS, NewToken, mark_replaced, search_alive
+from tenants.sessions import REMEMBER_SECONDS, NewToken, mark_replaced
 from tenants.tickets import Candidate, make_ticket
 from tenants.tokens import Signer
 
@@ -50,67 +51,95 @@ class SignedIn:
 
 
 async def enter_account(
-    keys: Keys, candidate: Candidate, place: Place | None, *, origin: Origin, replace: UUID | None, previous: SessionKey | None
+    keys: Keys, candidate: Candidate, *, origin: Origin, replace: UUID | None, previous: SessionKey | None
 ) -> SignedIn:
     """Take a seat and write the session.
 
     `replace` is a live session to end for room, `previous` the one that the same browser holds. Raises InvalidCredentials,
     UserSuspended, AccountUnavailable, SeatsFull, NotFound (for `replace`) or Unavailable.
     """
-    door, session_id = keys.door, uuid7()
-    place = await _entitled(keys, candidate, place, origin)
-    makes_room = await _makes_room(keys, candidate, place, replace, previous)
-    taken = await _take(keys, candidate, place, session_id, makes_room)
-    if isinstance(taken, Full):
-        raise await _refuse(keys, candidate, place, taken, origin)
-    token = door.tokens.new(candidate.account_id, session_id)
-    why = dict.fromkeys(taken.ended, "replaced")
-    if makes_room is not None and makes_room[0] == replace and makes_room[1] != candidate.user_id:
-        why[replace] = "ended_for_room"
+    session_id = uuid7()
+    new = NewSession(session_id, keys.door.tokens.new(candidate.account_id, session_id), origin, replace, previous)
     try:
-        copy = await _write(keys, candidate, place.name or place.email, NewSession(session_id, token, why), origin)
+        found = await _try(keys, candidate, new)
     except BaseException:
         # Nobody may hold a seat for a session that was never written.
         await asyncio.shield(_give_up(keys, candidate, session_id))
         raise
+    if found.taken is None:
+        raise await _turned_away(keys, candidate, found.place, origin)
+    if isinstance(found.taken, Full):
+        raise await _refuse(keys, candidate, found, origin)
     if previous is not None and previous.account_id != candidate.account_id:
         await _leave_elsewhere(keys, previous)
-    verdict = await door.seats.open("open", copy, epoch=taken.epoch)
-    if isinstance(verdict, Gone):
-        await _end_what_was_replaced(keys, candidate, session_id)
-    since = verdict.since if isinstance(verdict, Seated) else int(time() * 1000)
-    # Anything else than a seat (replaced or changed this very moment) is told at the session's first request.
-    return SignedIn(token, candidate.account_id, session_id, copy.blob, since, [(ended, why[ended]) for ended in taken.ended])
+    return await _opened(keys, candidate, new, found)
 
 
-async def _entitled(keys: Keys, candidate: Candidate, place: Place | None, origin: Origin) -> Place:
-    # The password was right: from here on the person may be told why they cannot come in.
-    if place is not None and place.standing == "active" and place.account_status == "active":
-        in_time = covers(place.starts_on, place.ends_on, place.time_zone, place.now)
-        if in_time or place.role == ADMINISTRATOR:
-            return place
+class NewSession(NamedTuple):
+    """A session about to be written, and what its browser brought along."""
+
+    id: UUID
+    token: NewToken
+    origin: Origin
+    replace: UUID | None
+    previous: SessionKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How far it went: not entitled (nothing taken), no seat (full), or written, with the sessions that made room and why."""
+
+    place: Place | None
+    taken: Taken | Full | None = None
+    copy: HotCopy | None = None
+    why: dict[UUID, str] = field(default_factory=dict)
+
+
+async def _try(keys: Keys, candidate: Candidate, new: NewSession) -> _Found:
+    # One transaction, and not one statement more than it needs: this is what a Monday morning is made of.
+    async with keys.door.database.plain(candidate.account_id) as plain:
+        place = await find_place(plain, candidate.account_id, candidate.user_id)
+        if place is None or not _entitled(place):
+            return _Found(place)
+        makes_room = await _makes_room(plain, keys, candidate, place, new)
+        taken = await _take(plain, keys, candidate, place, session_id=new.id, makes_room=makes_room)
+        if isinstance(taken, Full):
+            return _Found(place, taken)
+        why = dict.fromkeys(taken.ended, "replaced")
+        if makes_room is not None and makes_room[0] == new.replace and makes_room[1] != candidate.user_id:
+            why[makes_room[0]] = "ended_for_room"
+        return _Found(place, taken, await _write(plain, keys, candidate, place, new, why=why), why)
+
+
+def _entitled(place: Place) -> bool:
+    in_time = place.role == ADMINISTRATOR or covers(place.starts_on, place.ends_on, place.time_zone, place.now)
+    return place.standing == "active" and place.account_status == "active" and in_time
+
+
+async def _turned_away(keys: Keys, candidate: Candidate, place: Place | None, origin: Origin) -> DomainError:
+    # The password was right: the person may be told why they cannot come in.
     async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
         refusal = await may_not_enter(session, place) or InvalidCredentials()
         await _note(session, Event.SIGN_IN_FAILED, candidate, result="refused", why=refusal.code)
-    raise refusal
+    return refusal
 
 
-async def _makes_room(
-    keys: Keys, candidate: Candidate, place: Place, replace: UUID | None, previous: SessionKey | None
-) -> tuple[UUID, UUID] | None:
+_ALIVE = "SELECT user_id FROM sessions WHERE account_id = $1 AND id = $2 AND ended_at IS NULL AND expires_at > now()"
+
+
+async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Place, new: NewSession) -> tuple[UUID, UUID] | None:
     # A live session that ends for this one, and its user: the one named, or the one that the same browser holds (seat rule 14).
-    wanted = replace or (previous.session_id if previous and previous.account_id == candidate.account_id else None)
+    held = new.previous.session_id if new.previous and new.previous.account_id == candidate.account_id else None
+    wanted = new.replace or held
     if wanted is None:
         return None
-    if wanted in place.alive:
-        return wanted, candidate.user_id
-    async with keys.door.database.transaction(candidate.account_id) as session:
-        found = next((row for row, _ in await search_alive(session) if row.id == wanted), None)
-    if found is None or (wanted == replace and not _may_end(keys, place)):
-        if replace is not None:
+    row = await plain.row(_ALIVE, candidate.account_id, wanted)
+    others = row is not None and row[0] != candidate.user_id
+    if row is None or (others and wanted == new.replace and not _may_end(keys, place)):
+        if new.replace is not None:
             raise NotFound
         return None
-    return found.id, found.user_id
+    return wanted, row[0]
 
 
 def _may_end(keys: Keys, place: Place) -> bool:
@@ -118,7 +147,7 @@ def _may_end(keys: Keys, place: Place) -> bool:
 
 
 async def _take(
-    keys: Keys, candidate: Candidate, place: Place, session_id: UUID, makes_room: tuple[UUID, UUID] | None
+    plain: Plain, keys: Keys, candidate: Candidate, place: Place, *, session_id: UUID, makes_room: tuple[UUID, UUID] | None
 ) -> Taken | Full:
     for _ in range(8):
         taken = await keys.door.seats.take(
@@ -132,43 +161,47 @@ async def _take(
         )
         if taken != "reread":
             return taken
-        await keys.door.load_policy(candidate.account_id)
+        await keys.door.load_policy(plain, candidate.account_id)
     raise Unavailable(retry_after=1)
 
 
-class NewSession(NamedTuple):
-    """A session about to be written. `why` are the sessions that made room for it, with their reasons."""
-
-    id: UUID
-    token: NewToken
-    why: dict[UUID, str]
-
-
-async def _write(keys: Keys, candidate: Candidate, name: str, new: NewSession, origin: Origin) -> HotCopy:
-    account_id = candidate.account_id
+async def _write(plain: Plain, keys: Keys, candidate: Candidate, place: Place, new: NewSession, *, why: dict[UUID, str]) -> HotCopy:
+    account_id, name = candidate.account_id, place.name or place.email
     person = Person(candidate.user_id, candidate.identity_id, name, candidate.email)
-    told = {"session_id": new.id, "ended": list(new.why)}
-    async with keys.door.database.plain(account_id) as plain:
-        facts = await write_session(
-            plain,
-            account_id=account_id,
-            session_id=new.id,
-            user_id=candidate.user_id,
-            digest=new.token.digest,
-            hours=keys.session_hours,
-            origin=origin,
-            line=plain_line(Event.SIGNED_IN, account_id=account_id, origin=origin, by=person, **told),
-        )
-        copy = hot_copy(keys.door.catalogue, facts) if facts is not None else None
-        if copy is None:
-            raise InvalidCredentials
-        for reason in sorted(set(new.why.values())):
-            ended = [session_id for session_id, why in new.why.items() if why == reason]
-            await mark_replaced(plain, account_id, ended, why=reason, by=name)
+    told = {"session_id": new.id, "ended": list(why)}
+    facts = await write_session(
+        plain,
+        account_id=account_id,
+        session_id=new.id,
+        user_id=candidate.user_id,
+        digest=new.token.digest,
+        hours=keys.session_hours,
+        origin=new.origin,
+        line=plain_line(Event.SIGNED_IN, account_id=account_id, origin=new.origin, by=person, **told),
+    )
+    copy = hot_copy(keys.door.catalogue, facts) if facts is not None else None
+    if copy is None:
+        raise InvalidCredentials
+    for reason in sorted(set(why.values())):
+        await mark_replaced(plain, account_id, [ended for ended in why if why[ended] == reason], why=reason, by=name)
     return copy
 
 
-async def _refuse(keys: Keys, candidate: Candidate, place: Place, full: Full, origin: Origin) -> SeatsFull:
+async def _opened(keys: Keys, candidate: Candidate, new: NewSession, found: _Found) -> SignedIn:
+    if found.copy is None or not isinstance(found.taken, Taken):
+        raise InvalidCredentials
+    verdict = await keys.door.seats.open("open", found.copy, epoch=found.taken.epoch)
+    if isinstance(verdict, Gone):
+        await _end_what_was_replaced(keys, candidate, new.id)
+    since = verdict.since if isinstance(verdict, Seated) else int(time() * 1000)
+    # Anything else than a seat (replaced or changed this very moment) is told at the session's first request.
+    return SignedIn(new.token, candidate.account_id, new.id, found.copy.blob, since, list(found.why.items()))
+
+
+async def _refuse(keys: Keys, candidate: Candidate, found: _Found, origin: Origin) -> SeatsFull:
+    place, full = found.place, found.taken
+    if place is None or not isinstance(full, Full):
+        raise InvalidCredentials
     async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
         facts = {"seats": full.seats, "in_use": full.in_use}
         await _note(session, Event.SEAT_REFUSED, candidate, result="refused", name=place.name, **facts)

@@ -4,6 +4,8 @@ Throttle, one read, one hash, one script for the seat, one transaction. Whoever 
 until the password was right; a refusal for lack of seats never counts as a failed try (seat rule 13).
 """
 
+import asyncio
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,16 +17,13 @@ from tenants.activity import Event, write
 from tenants.actors import Actor, Origin, Person
 from tenants.database import enter
 from tenants.entering import Keys, SignedIn, enter_account
-from tenants.errors import AccountChoice, InvalidCredentials, NotFound
+from tenants.errors import AccountChoice, InvalidCredentials, NotFound, Unavailable
 from tenants.identities import Identity, normal_email
 from tenants.passwords import must_fit
-from tenants.places import Place, find_place
 from tenants.seats import SessionKey
 from tenants.tickets import candidate_of, make_ticket, read_ticket
 from tenants.tokens import Signer
 from tenants.users import DirectoryEntry
-
-_NOWHERE = UUID(int=0)
 
 
 async def sign_in(
@@ -46,7 +45,7 @@ async def sign_in(
     must_fit(password)
     address = normal_email(email)
     guess = await keys.attempts.take(address, origin.ip)
-    known, place = await _look_up(keys, address, account)
+    known = await _look_up(keys, address, account)
     right = await keys.hasher.verify(known.password_hash, password)
     if right and known.chosen is None and account is None and len(known.places) > 1:
         await guess.was_right()
@@ -55,10 +54,14 @@ async def sign_in(
         # A right password that leads nowhere counts as a wrong one: whoever was struck off is a stranger to the throttle as well.
         await _note_failure(keys, known, origin, why="no_place" if right else "password")
         raise InvalidCredentials
-    await guess.was_right()
     if keys.hasher.outdated(known.password_hash):
         await _renew_hash(keys, known.chosen.identity_id, known.password_hash, password)
-    return await enter_account(keys, candidate_of(known.chosen), place, origin=origin, replace=replace, previous=previous)
+    giving_back = asyncio.create_task(guess.was_right())
+    try:
+        return await enter_account(keys, candidate_of(known.chosen), origin=origin, replace=replace, previous=previous)
+    finally:
+        with suppress(Unavailable):
+            await giving_back
 
 
 async def sign_in_with_ticket(
@@ -68,10 +71,9 @@ async def sign_in_with_ticket(
     candidate = read_ticket(keys.signer, ticket)
     async with keys.door.database.plain(candidate.account_id) as plain:
         version = await plain.row("SELECT credentials_version FROM identities WHERE id = $1", candidate.identity_id)
-        place = await find_place(plain, candidate.account_id, candidate.user_id)
     if version is None or version[0] != candidate.credentials_version:
         raise InvalidCredentials
-    return await enter_account(keys, candidate, place, origin=origin, replace=replace, previous=previous)
+    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
 
 
 async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Origin, previous: SessionKey) -> SignedIn:
@@ -95,9 +97,7 @@ async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Orig
         ).one_or_none()
         if row is None:
             raise NotFound
-    async with keys.door.database.plain(row.account_id) as plain:
-        place = await find_place(plain, row.account_id, row.user_id)
-    return await enter_account(keys, candidate_of(row), place, origin=origin, replace=None, previous=previous)
+    return await enter_account(keys, candidate_of(row), origin=origin, replace=None, previous=previous)
 
 
 async def search_places(session: AsyncSession, identity_id: UUID) -> list[tuple[str, str]]:
@@ -142,17 +142,13 @@ SELECT i.id, i.password_hash, i.credentials_version, i.email, d.account_id, d.us
 """
 
 
-async def _look_up(keys: Keys, address: str, account: str | None) -> tuple[_Known, Place | None]:
-    # Two statements for every address, known or not, and before the hash: nothing can be told from the time.
+async def _look_up(keys: Keys, address: str, account: str | None) -> _Known:
+    # The same statement for every address, known or not, and before the hash: nothing can be told from the time.
     async with keys.door.database.plain() as plain:
         rows = [_KnownPlace(*row) for row in await plain.rows(_KNOWN, address)]
-        places = [row for row in rows if row.slug is not None and row.status in {"active", "suspended"}]
-        meant = [row for row in places if account in {None, row.slug}]
-        chosen = meant[0] if len(meant) == 1 else None
-        account_id, user_id = (chosen.account_id, chosen.user_id) if chosen else (None, None)
-        await plain.enter(account_id or _NOWHERE)
-        place = await find_place(plain, account_id or _NOWHERE, user_id or _NOWHERE)
-    return _Known(rows[0].password_hash if rows else None, rows, places, chosen), place
+    places = [row for row in rows if row.slug is not None and row.status in {"active", "suspended"}]
+    meant = [row for row in places if account in {None, row.slug}]
+    return _Known(rows[0].password_hash if rows else None, rows, places, meant[0] if len(meant) == 1 else None)
 
 
 async def _renew_hash(keys: Keys, identity_id: UUID, old: str, password: str) -> None:
