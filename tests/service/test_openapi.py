@@ -1,5 +1,7 @@
 """The description of the API says what the API does: every answer seen here has a documented status and shape."""
 
+import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,11 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     return [
         (method.upper(), path, operation) for path, methods in document["paths"].items() for method, operation in methods.items()
     ]
+
+
+async def test_the_committed_description_is_current(document: dict[str, Any]) -> None:
+    committed = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    assert committed == document, "run make schema"
 
 
 async def test_it_is_openapi_3_1_and_refers_to_nothing_elsewhere(document: dict[str, Any]) -> None:
