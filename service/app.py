@@ -13,8 +13,8 @@ from litestar.types import ASGIApp, Middleware
 
 from service import health
 from service.access_log import AccessLog
-from service.api import account, clients, passwords, sessions, users
-from service.authentication import Recognition, authentication
+from service.api import account, batches, clients, departments, email_changes, passwords, rights, roles, sessions, users
+from service.authentication import COOKIE, Recognition, authentication
 from service.bodies import StrictRequest
 from service.console.pages import console_routes
 from service.console.refusals import for_browsers
@@ -23,12 +23,14 @@ from service.documentation import documentation_routes
 from service.doorbell import open_bell
 from service.errors import exception_handlers
 from service.front import Front
+from service.gate import gate_routes
 from service.idempotency import idempotent
 from service.mailbox import mailbox_routes
 from tenants.house import House, open_house
 from tenants.settings import Settings
 
 VERSION = "0.1.0"
+API = (sessions, passwords, email_changes, users, batches, account, clients, roles, departments, rights)
 LARGEST_BODY = 1_100_000  # bytes
 
 
@@ -58,7 +60,7 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
     gate: Middleware = authentication(Recognition(house))
     api = Router(
         "/api/v1",
-        route_handlers=[*sessions.routes, *passwords.routes, *users.routes, *account.routes, *clients.routes],
+        route_handlers=[route for room in API for route in room.routes],
         middleware=[gate, idempotent(house)],
         request_class=StrictRequest,
         exception_handlers=exception_handlers(settings),
@@ -74,7 +76,7 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
         middleware=[gate],
     )
     return Litestar(
-        route_handlers=[api, plain, console_routes(house, gate=gate)],
+        route_handlers=[api, plain, gate_routes(house, gate=gate), console_routes(house, gate=gate)],
         dependencies=dependencies(house),
         exception_handlers=for_browsers(house, otherwise=exception_handlers(settings)),
         lifespan=[lifespan] if lifespan else [],  # type: ignore[list-item]  # a context manager over the application
@@ -82,7 +84,12 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
             title="Portillon",
             version=VERSION,
             description="The gate of business web applications: accounts, people, roles, and how many may work at the same time.",
-            components=Components(security_schemes={"session": SecurityScheme(type="http", scheme="bearer")}),
+            components=Components(
+                security_schemes={
+                    "session": SecurityScheme(type="http", scheme="bearer"),
+                    "cookie": SecurityScheme(type="apiKey", security_scheme_in="cookie", name=COOKIE.decode()),
+                }
+            ),
             # The document is served by `service.documentation`; the framework's own pages load scripts from elsewhere.
             openapi_router=Router("/api/v1/_", route_handlers=[], guards=[_nobody], include_in_schema=False),
             render_plugins=[JsonRenderPlugin()],

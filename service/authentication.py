@@ -6,10 +6,12 @@ A raw ASGI middleware, not Litestar's authentication class: on this path every m
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from service.identity_headers import Header, identity_headers
 from service.routes import Open
 from tenants.actors import Actor
 from tenants.errors import Forbidden, NotSignedIn, SeatsFull
@@ -20,6 +22,9 @@ from tenants.session_facts import Blob, actor_of
 COOKIE = b"__Host-portillon"
 _MOST_PREPARED = 20_000
 
+#: Headers and body of a 200 that `opt["answer"]` of a route makes of its caller, in place of a handler.
+Answer = tuple[list[Header], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -29,6 +34,10 @@ class Known:
     actor: Actor
     #: `GET /session` up to its seat, which alone changes from request to request.
     answer: bytes
+    #: Who it is, for the answer of `GET /gate/check`.
+    identity: list[Header]
+    #: The departments for which a right may be asked: the person's own, or all that exist.
+    departments: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,8 @@ class Recognition:
         """Decode a hot copy and prepare the answer made of it."""
         decoded = msgspec.json.decode(blob, type=Blob)
         actor = actor_of(self.house.catalogue, decoded)
-        known = Known(decoded, actor, self._answer(decoded, actor))
+        departments = frozenset(decoded.existing if decoded.departments is None else decoded.departments)
+        known = Known(decoded, actor, self._answer(decoded, actor), identity_headers(decoded), departments)
         if len(self._known) >= _MOST_PREPARED:
             self._known.clear()
         self._known[blob] = known
@@ -100,7 +110,10 @@ class Recognition:
 
 
 def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
-    """The middleware of every route: reads the right that the route names, and lets through whoever has it."""
+    """The middleware of every route: reads the right that the route names, and lets through whoever has it.
+
+    A route may say in its `opt` where its token is (`token`; in the bearer header without it) and how it answers (`answer`).
+    """
 
     def around(app: ASGIApp) -> ASGIApp:
         async def let_through(scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +124,7 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
                 return
             if right is None:
                 raise Forbidden(right="unnamed")
-            token = _cookie(scope) if opt.get("page") else _bearer(scope)
+            token = _cookie(scope) if opt.get("page") else opt.get("token", _bearer)(scope)
             caller = await recognition.caller(token, without_seat=bool(opt.get("without_seat")))
             if right is not Open.TO_SIGNED_IN and right not in caller.known.actor.rights:
                 raise Forbidden(right=right)
@@ -120,27 +133,36 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
             if answer is None:
                 await app(scope, receive, send)
             else:
-                await _send(send, answer(caller))
+                await _send(send, answer(caller, scope))
 
         return let_through
 
     return around
 
 
-async def _send(send: Send, body: bytes) -> None:
+def as_json(body: bytes) -> Answer:
+    """The answer that consists of this document."""
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], body
+
+
+async def _send(send: Send, answer: Answer) -> None:
     # Nothing of the request is left to read, so the framework's handling of it is left out.
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers, body = answer
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def bearer_or_cookie(scope: Scope) -> str:
+    """The session's token, wherever it is. A bearer decides alone: whoever sends one means it."""
+    found = _bearer_value(scope)
+    return _cookie(scope) if found is None else found
+
+
 def _bearer(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            kind, _, token = value.partition(b" ")
-            if kind.lower() == b"bearer":
-                return token.decode("latin-1").strip()
-    raise NotSignedIn
+    found = _bearer_value(scope)
+    if found is None:
+        raise NotSignedIn
+    return found
 
 
 def _cookie(scope: Scope) -> str:
@@ -148,6 +170,15 @@ def _cookie(scope: Scope) -> str:
     if found is None:
         raise NotSignedIn
     return found
+
+
+def _bearer_value(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, token = value.partition(b" ")
+            if kind.lower() == b"bearer":
+                return str(token.decode("latin-1").strip())
+    return None
 
 
 def cookie_value(scope: Scope) -> str | None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.operators import acting, invitation_of
 from service.terminal import N_
-from tenants import invitations, resellers
+from tenants import invitation_links, invitations, resellers
 from tenants.accounts import Account, find_operator
 from tenants.actors import Actor
 from tenants.catalogue import ADMINISTRATOR
@@ -160,7 +160,7 @@ async def _join(house: House, wanted: DemoAccount, person: DemoPerson, hashes: M
         invitation = await invitation_of(session, user)
         identity = await session.get_one(Identity, user.identity_id)
         token = house.signer.link(Purpose.INVITATION, account_id=user.account_id, row_id=invitation.id, nonce=invitation.nonce)
-        await invitations.accept(
+        await invitation_links.accept(
             session, house.signer, token, name=person.name, new_hash=hashes[person.email], verified_hash=identity.password_hash
         )
 

@@ -1,6 +1,7 @@
 """What handlers ask for by name: the caller, the transaction they work in, and where the request came from."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Request
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ua_parser import parse
 
 from service.authentication import Caller as CallerOf
+from service.errors import language_of
 from tenants import idempotency
 from tenants.actors import Actor as ActorOf
 from tenants.actors import Origin as OriginOf
@@ -21,6 +23,10 @@ Actor = NamedDependency[ActorOf]
 Caller = NamedDependency[CallerOf]
 Origin = NamedDependency[OriginOf]
 House = NamedDependency[HouseOf]
+#: The reader's, as the refusals choose it.
+Language = NamedDependency[str]
+#: Opens what `Session` is, later: for handlers that compute a hash before it, and may not hold a connection meanwhile.
+Work = NamedDependency[Callable[[], AbstractAsyncContextManager[AsyncSession]]]
 
 
 def origin_of(request: Request[Any, Any, Any]) -> OriginOf:
@@ -42,7 +48,13 @@ def device_of(user_agent: str | None) -> str | None:
 
 
 async def _transaction(request: Request[Any, Any, Any], house: House, origin: Origin) -> AsyncGenerator[AsyncSession, None]:
-    # The only transaction of a request; it enters the caller's account and is committed before the answer leaves.
+    async with _work(request, house, origin) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _work(request: Request[Any, Any, Any], house: HouseOf, origin: OriginOf) -> AsyncIterator[AsyncSession]:
+    # The only transaction in which a request changes anything; it enters the caller's account and is committed before the answer leaves.
     caller: CallerOf | None = request.scope["state"].get("caller")
     async with house.database.transaction(caller.actor.account_id if caller else None, origin=origin) as session:
         yield session
@@ -65,10 +77,20 @@ def dependencies(house: HouseOf) -> dict[str, Provide]:
         caller: CallerOf = request.scope["state"]["caller"]
         return caller.actor
 
+    def the_language(request: Request[Any, Any, Any], house: House) -> str:
+        return language_of(request, house.settings)
+
+    def the_work(
+        request: Request[Any, Any, Any], house: House, origin: Origin
+    ) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
+        return lambda: _work(request, house, origin)
+
     return {
         "house": Provide(the_house, sync_to_thread=False, use_cache=True),
         "caller": Provide(the_caller, sync_to_thread=False),
         "actor": Provide(the_actor, sync_to_thread=False),
         "origin": Provide(origin_of, sync_to_thread=False),
         "session": Provide(_transaction),
+        "work": Provide(the_work, sync_to_thread=False),
+        "language": Provide(the_language, sync_to_thread=False),
     }

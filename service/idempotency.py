@@ -3,9 +3,9 @@
 For signed-in callers; answers that carry a secret are never kept, so routes that send one opt out with `opt={"keeps_answer": False}`.
 """
 
-import hashlib
 from collections.abc import Callable
 
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
 
 from service.authentication import Caller
@@ -14,9 +14,9 @@ from tenants import idempotency
 from tenants.errors import Invalid
 from tenants.house import House
 from tenants.idempotency import Earlier
+from tenants.tokens import Purpose
 
 LONGEST_KEY = 200
-_LARGEST_BODY = 1_100_000
 
 
 def idempotent(house: House) -> Callable[[ASGIApp], ASGIApp]:
@@ -45,8 +45,10 @@ class _First:
         self._account, self._user, self._key = caller.actor.account_id, caller.actor.user_id, key
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
-        fingerprint = _fingerprint(scope, body)
+        route: HTTPRouteHandler = scope["route_handler"]  # type: ignore[assignment]  # a POST is HTTP
+        body = await _read(receive, route.resolve_request_max_body_size())
+        # Keyed: a body may hold a password, and whoever reads the table must not be able to try guesses against it.
+        fingerprint = self._house.signer.tag(Purpose.IDEMPOTENCY, scope["path"].encode(), scope.get("query_string", b""), body)
         async with self._house.database.transaction(self._account) as session:
             earlier = await idempotency.claim(session, user_id=self._user, key=self._key, fingerprint=fingerprint)
         if earlier is not None:
@@ -128,14 +130,7 @@ def _key(scope: Scope) -> str | None:
     return None
 
 
-def _fingerprint(scope: Scope, body: bytes) -> bytes:
-    digest = hashlib.sha256()
-    for part in (scope["path"].encode(), scope.get("query_string", b""), body):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.digest()
-
-
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive, largest: int | None) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
@@ -143,7 +138,7 @@ async def _read(receive: Receive) -> bytes:
             return bytes(body)
         assert message["type"] == "http.request"  # noqa: S101 - what ASGI promises for HTTP
         body += message.get("body", b"")
-        if len(body) > _LARGEST_BODY:
+        if largest is not None and len(body) > largest:
             raise CodedError("too_large")
         if not message.get("more_body", False):
             return bytes(body)

@@ -1,20 +1,23 @@
 """Pages of a list: by key and not by offset, with cursors that only this installation can make, for one list only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
-from sqlalchemy import Select, SQLColumnExpression, and_, or_
+from sqlalchemy import ColumnElement, Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from tenants.errors import Invalid
 from tenants.tokens import Purpose, Signer, decoded, encoded
 
 T = TypeVar("T")
 _TAG = 24
+Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+Rows = Select[*tuple[Any, ...]]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Most items of the page")]
 Cursor = Annotated[str | None, QueryParameter(max_length=1000, description="`next_cursor` of the page before")]
@@ -31,37 +34,56 @@ async def read_page(
     session: AsyncSession,
     query: Select[Any],
     *,
-    columns: Mapping[str, SQLColumnExpression[Any]],
-    key: SQLColumnExpression[Any],
+    columns: Mapping[str, Column],
+    key: InstrumentedAttribute[UUID],
     sort: str,
     limit: int,
     cursor: str | None,
     signer: Signer,
     of: str,
+    show: Sequence[Column] = (),
 ) -> tuple[list[Any], str | None]:
     """Rows of the page and the next cursor. `sort` names one of `columns`, with `-` before it for descending.
 
-    `of` names the list with its account and filters: a cursor of another list, or none of ours, raises Invalid.
+    `of` names the list with its account and filters: a cursor of another list, or none of ours, raises Invalid. Rows have the
+    columns `show`; without them they are the entities that `query` selects.
     """
-    name, descending = sort.removeprefix("-"), sort.startswith("-")
-    column = columns.get(name)
+    column = columns.get(sort.removeprefix("-"))
     if column is None:
         raise Invalid("sort", "unknown", known=sorted(columns))
     where = f"{of}|{sort}".encode()
-    if cursor is not None:
-        value, row_id = _read(signer, cursor, where)
-        beyond = (column < value, key < row_id) if descending else (column > value, key > row_id)
-        query = query.where(or_(beyond[0], and_(column == value, beyond[1])))
-    order = (column.desc(), key.desc()) if descending else (column.asc(), key.asc())
-    rows = list(
-        await session.execute(
-            query.add_columns(column.label("sort_value"), key.label("sort_key")).order_by(*order).limit(limit + 1)
-        )
-    )
+    after = None if cursor is None else _read(signer, cursor, where)
+    statement = _page(query, show or (key.class_,), column, key, descending=sort.startswith("-"), after=after, rows=limit + 1)
+    rows = list(await session.execute(statement))
+    items = [row if show else row[0] for row in rows[:limit]]
     if len(rows) <= limit:
-        return [row[0] for row in rows], None
-    last = rows[limit - 1]
-    return [row[0] for row in rows[:limit]], _make(signer, last.sort_value, last.sort_key, where)
+        return items, None
+    return items, _make(signer, rows[limit - 1].sort_value, rows[limit - 1].sort_key, where)
+
+
+def _page(
+    query: Rows,
+    shown: Sequence[Any],
+    column: Column,
+    key: InstrumentedAttribute[UUID],
+    *,
+    descending: bool,
+    after: tuple[Any, UUID] | None,
+    rows: int,
+) -> Rows:
+    # First the keys of the page, which an index may hold, and then only these rows.
+    if after is not None:
+        # One comparison of pairs: an index can begin there. With `or` it would be read from its start.
+        here, there = tuple_(column, key), tuple_(literal(after[0], column.type), literal(after[1], key.type))
+        query = query.where(here < there if descending else here > there)
+    keys = query.with_only_columns(key.label("sort_key"), column.label("sort_value"))
+    picked = _ordered(keys, column, key, descending=descending).limit(rows).subquery()
+    page = select(*shown, picked.c.sort_key, picked.c.sort_value).select_from(picked).join(key.class_, key == picked.c.sort_key)
+    return _ordered(page, picked.c.sort_value, picked.c.sort_key, descending=descending)
+
+
+def _ordered(query: Rows, column: Column, key: Column, *, descending: bool) -> Rows:
+    return query.order_by(column.desc(), key.desc()) if descending else query.order_by(column.asc(), key.asc())
 
 
 def _make(signer: Signer, value: Any, row_id: UUID, where: bytes) -> str:

@@ -72,6 +72,9 @@ TABLE: dict[str, Words] = {
         _("Check both and try again, or ask for a new password with the link for forgotten ones."),
     ),
     "user_suspended": Words(403, _("Access suspended"), _("Your access to this account is suspended. Contact its administrator.")),
+    "password_needed": Words(
+        403, _("Choose your own password"), _("The first password was right, and works no further. Set your own with the token.")
+    ),
     "account_unavailable": Words(
         403, _("Account not available"), _("This account is suspended or its licence has ended. Contact its administrator.")
     ),
@@ -90,6 +93,12 @@ TABLE: dict[str, Words] = {
         409,
         _("The pool of places is too small"),
         _("The pool has {pool} places, {given} are given already, {asked} are asked for."),
+    ),
+    "option_missing": Words(
+        403, _("Not in the licence"), _("The licence lacks the option {option}. Ask your reseller to add it, or do without.")
+    ),
+    "in_use": Words(
+        409, _("Still in use"), _("{users} users still have it. Give them something else first, or name a replacement.")
     ),
     "already_exists": Words(409, _("Already exists"), _("This exists already. Look for it in the list, or choose another name.")),
     "last_administrator": Words(
@@ -116,6 +125,7 @@ TABLE: dict[str, Words] = {
     "busy": Words(503, _("Very busy"), _("Many people are signing in. Try again in {retry_after} seconds.")),
     "too_large": Words(413, _("Too large"), _("The request is larger than this address accepts. Send less.")),
     "not_acceptable_media_type": Words(415, _("Not JSON"), _("Send the body as application/json.")),
+    "neither_json_nor_csv": Words(415, _("Neither JSON nor CSV"), _("Send the body as application/json or text/csv.")),
     "key_reused": Words(
         422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")
     ),
@@ -148,9 +158,18 @@ FIELD_WORDS: dict[str, str] = {
     "out_of_range": _("is out of range ({min} to {max})"),
     "control_characters": _("contains control or invisible characters"),
     "unknown": _("is not known"),
+    "repeated": _("is given more than once"),
+    "no_lines": _("names nobody: at least one line is needed"),
+    "too_many_lines": _("has too many lines (at most {max})"),
+    "not_text": _("is not text in UTF-8 or Windows-1252"),
+    "unbalanced_quotes": _("has a quotation mark that is missing or misplaced, from line {line} on"),
+    "unknown_column": _("has a column that is not known: “{given}”"),
+    "column_twice": _("has the column “{given}” twice"),
+    "column_missing": _("has a header without a column for the address"),
     "in_the_past": _("lies in the past"),
     "before_start": _("ends before it starts"),
     "guessable": _("is too easy to guess"),
+    "first_password": _("is the first password that was set for you; choose one that nobody else knows"),
     "not_possible": _("is not possible here"),
     "cursor": _("is not a cursor of this list"),
     "needs_status": _("goes only with the status suspended"),

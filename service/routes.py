@@ -1,6 +1,7 @@
 """How a route is declared: with the right that it needs. A route that names none is closed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +9,7 @@ import litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from service.errors import CodedError
 from service.problems import Problem
@@ -23,13 +25,32 @@ class Open(StrEnum):
     TO_SIGNED_IN = "to whoever is signed in"
 
 
+@dataclass
+class BodyOptional(Operation):
+    """For OpenAPI: the route's body may be left out, as its handler's default says."""
+
+    def __post_init__(self) -> None:
+        """Correct what the framework says of every body."""
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.required = False
+
+
 def get(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
     """A route that reads. `refuses` names the statuses of its own refusals, for OpenAPI."""
     return litestar.get(path, **_declared(right, refuses, kwargs))
 
 
-def post(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
-    """A route that creates or does."""
+def post(
+    path: str,
+    *,
+    right: str | Open,
+    refuses: Iterable[int] = (),
+    reads: Mapping[str, Callable[[bytes], Any]] | None = None,
+    **kwargs: Any,
+) -> Decorator:
+    """A route that creates or does. `reads` names other types of body than JSON, each with what makes the handler's `data` of it."""
+    if reads:
+        kwargs = {**kwargs, "opt": {**kwargs.get("opt", {}), "reads": reads}, "operation_class": _TakesCsv}
     return litestar.post(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
@@ -48,10 +69,24 @@ def delete(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwarg
     return litestar.delete(path, **_declared(right, refuses, kwargs))
 
 
-async def _only_json(connection: Connection, _: BaseRouteHandler) -> None:
-    kind = connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise CodedError("not_acceptable_media_type")
+def body_type(connection: Connection) -> str:
+    """The media type of the body, without its parameters; JSON where none is named."""
+    return connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+
+
+async def _only_json(connection: Connection, handler: BaseRouteHandler) -> None:
+    others = handler.opt.get("reads", {})
+    if body_type(connection) not in {"application/json", *others}:
+        raise CodedError("neither_json_nor_csv" if others else "not_acceptable_media_type")
+
+
+@dataclass
+class _TakesCsv(Operation):
+    """Describes the CSV body beside the JSON one."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.content["text/csv"] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
 
 
 def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class Account(Base):
     sessions_per_user: Mapped[int] = mapped_column(default=1, server_default="1")
     idle_timeout: Mapped[int] = mapped_column(default=30, server_default="30", comment="minutes")
     show_holders: Mapped[bool] = mapped_column(default=True, server_default="true")
+    admin_sets_password: Mapped[bool] = mapped_column(
+        default=False, server_default="false", comment="whether administrators may set first passwords"
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -142,6 +145,7 @@ async def change_settings(
         "sessions_per_user": lambda count: _within("sessions_per_user", count, SESSIONS_PER_USER),
         "idle_timeout": lambda minutes: _within("idle_timeout", minutes, IDLE_MINUTES),
         "show_holders": bool,
+        "admin_sets_password": bool,
     }
     before = {name: getattr(account, name) for name in wanted}
     for name, value in wanted.items():

@@ -1,6 +1,7 @@
 """The append-only record of who did what: the vocabulary, and the one function that writes a line."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants.actors import NOWHERE, Actor, Origin, Person
-from tenants.database import AccountOwned, Base, entered, table_of
+from tenants.database import AccountOwned, Base, entered, insert_many, table_of
 
 Result = Literal["done", "refused", "failed"]
 
@@ -28,16 +29,26 @@ class Event(StrEnum):
     LICENCE_CHANGED = "licence.changed"  # before, after, reason
     USER_INVITED = "user.invited"  # role, departments
     USER_CHANGED = "user.changed"  # before, after
-    USER_SUSPENDED = "user.suspended"  # until, reason
+    USER_SUSPENDED = "user.suspended"  # since, until, reason
     USER_STRUCK_OFF = "user.struck_off"
     USER_ACTIVATED = "user.activated"
     USER_DELETED = "user.deleted"
+    USERS_INVITED = "user.invited_many"  # accepted, refused
+    ROLE_CREATED = "role.created"  # rights
+    ROLE_CHANGED = "role.changed"  # before, after
+    ROLE_DELETED = "role.deleted"  # rights, replacement, users
+    DEPARTMENT_CREATED = "department.created"  # code
+    DEPARTMENT_CHANGED = "department.changed"  # before, after
+    RESTRICTIONS_CHANGED = "restrictions.changed"  # scope, before, after: sections hidden
     INVITATION_RESENT = "invitation.resent"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
     INVITATION_RENEWAL_ASKED = "invitation.renewal_asked"
     PASSWORD_RESET_ASKED = "password.reset_asked"
     PASSWORD_CHANGED = "password.changed"  # how: reset, change
+    EMAIL_CHANGE_ASKED = "email.change_asked"
+    EMAIL_CHANGED = "email.changed"  # before, after
+    EMAIL_CHANGE_REVOKED = "email.change_revoked"  # before, after
     SIGNED_IN = "session.signed_in"
     SIGN_IN_FAILED = "session.sign_in_failed"  # why: password, suspended, account, licence
     SIGNED_OUT = "session.signed_out"
@@ -87,6 +98,23 @@ def record(
     session.add(Activity(**_line(session, event, by=by, on=on, result=result, **facts)))
 
 
+def record_change(
+    session: AsyncSession,
+    event: Event,
+    *,
+    by: Actor | Person | None,
+    on: tuple[str, UUID, str],
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> bool:
+    """Write one line with what differs, and tell whether anything does."""
+    changed = [name for name in before if before[name] != after[name]]
+    if changed:
+        facts = {"before": {name: before[name] for name in changed}, "after": {name: after[name] for name in changed}}
+        record(session, event, by=by, on=on, result="done", **facts)
+    return bool(changed)
+
+
 async def write(
     session: AsyncSession,
     event: Event,
@@ -98,6 +126,18 @@ async def write(
 ) -> None:
     """As `record`, at once and without the ORM: for sign-ins, which are many."""
     await session.execute(insert(table_of(Activity)), _line(session, event, by=by, on=on, result=result, **facts))
+
+
+async def write_many(
+    session: AsyncSession,
+    event: Event,
+    *,
+    by: Actor | Person | None,
+    lines: Iterable[tuple[tuple[str, UUID, str], dict[str, Any]]],
+) -> None:
+    """As `write`, a line for each thing acted on with its facts: for what is done to many at once."""
+    rows = [_line(session, event, by=by, on=on, result="done", **facts) for on, facts in lines]
+    await insert_many(session, Activity, rows)
 
 
 def plain_line(event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> list[Any]:

@@ -15,6 +15,10 @@ ACCOUNT_KINDS: tuple[AccountKind, ...] = get_args(AccountKind)
 LANGUAGES = ("fr", "en")
 OPTIONS = ("custom_roles", "activity_documents", "api", "branding")
 ADMINISTRATOR = "administrator"
+CUSTOM_ROLES = "custom_roles"
+# The measure of an account's own roles while its licence lacks the option for them.
+FALLBACK = "user"
+_MOST_MASKS = 10_000
 
 #: Portillon's own routes name these; a catalogue that lacks one cannot be served.
 OWN_RIGHTS = frozenset({
@@ -120,17 +124,41 @@ class Catalogue:
 
     def rights_of(self, kind: AccountKind) -> frozenset[str]:
         """Every right that exists in an account of this kind."""
-        return frozenset(r for s in self.sections if kind in s.account_kinds for r in s.rights)
+        return self._by_kind[kind]
 
     def role_rights(self, role: str, kind: AccountKind) -> frozenset[str]:
         """Rights of a built-in role in an account of this kind; empty when the role does not exist."""
-        found = self.roles.get(role)
-        return found.rights & self.rights_of(kind) if found else frozenset()
+        return self._by_role.get((role, kind), frozenset())
 
-    def mask(self, rights: Iterable[str]) -> str:
+    def rights_in(self, sections: Iterable[str]) -> frozenset[str]:
+        """Every right of these sections; of those that do not exist, none."""
+        return frozenset(right for section in self.sections if section.key in sections for right in section.rights)
+
+    def effective(
+        self, kind: AccountKind, role: str, own: Iterable[str] | None, *, options: Iterable[str], hidden: Iterable[str]
+    ) -> frozenset[str]:
+        """What a role gives in an account of this kind: `own` are the rights of one that the account made, None of a built-in one.
+
+        Without the licence's option an own role gives only what is also in `user`. Sections that are `hidden` give nothing,
+        except to administrators.
+        """
+        if role == ADMINISTRATOR:
+            return self.role_rights(role, kind)
+        rights = self.role_rights(role, kind) if own is None else self.rights_of(kind).intersection(own)
+        if own is not None and CUSTOM_ROLES not in options:
+            rights &= self.role_rights(FALLBACK, kind)
+        return rights - self.rights_in(hidden) if hidden else rights
+
+    def mask(self, rights: frozenset[str]) -> str:
         """The rights as hexadecimal bits, for the hot copy of a session."""
-        bit = self._bits
-        return f"{sum(1 << bit[right] for right in rights):x}"
+        known = self._masks.get(rights)
+        if known is None:
+            bit = self._bits
+            known = f"{sum(1 << bit[right] for right in rights):x}"
+            if len(self._masks) >= _MOST_MASKS:
+                self._masks.clear()
+            self._masks[rights] = known
+        return known
 
     def unmask(self, mask: str) -> frozenset[str]:
         """The inverse of `mask`."""
@@ -140,6 +168,19 @@ class Catalogue:
     @cached_property
     def _bits(self) -> dict[str, int]:
         return {right: i for i, right in enumerate(self.rights)}
+
+    @cached_property
+    def _masks(self) -> dict[frozenset[str], str]:
+        # A sign-in would spend more on bits than on its row: the same few sets come again and again.
+        return {}
+
+    @cached_property
+    def _by_kind(self) -> dict[str, frozenset[str]]:
+        return {kind: frozenset(r for s in self.sections if kind in s.account_kinds for r in s.rights) for kind in ACCOUNT_KINDS}
+
+    @cached_property
+    def _by_role(self) -> dict[tuple[str, str], frozenset[str]]:
+        return {(key, kind): role.rights & self._by_kind[kind] for key, role in self.roles.items() for kind in ACCOUNT_KINDS}
 
 
 def load_catalogue(path: Path | None = None) -> Catalogue:

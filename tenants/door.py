@@ -4,14 +4,12 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from tenants.catalogue import Catalogue
 from tenants.database import Database, Plain
 from tenants.errors import NotSignedIn, Unavailable
 from tenants.seats import Full, Gone, Seated, Seats, SessionKey
 from tenants.session_facts import find_facts, hot_copy, read_policy
-from tenants.sessions import REMEMBER_SECONDS, SignedInSession, Tokens
+from tenants.sessions import REMEMBER_SECONDS, Tokens
 
 
 class Door:
@@ -51,14 +49,15 @@ class Door:
                 return Gone("unknown")
             copy = hot_copy(self.catalogue, row)
             if copy is None:
+                why = row.over_since[1] if row.over_since else "suspended" if row.standing == "suspended" else "expired"
                 await self.seats.end(
                     key.account_id,
                     user_id=row.user_id,
                     session_id=key.session_id,
-                    why=row.ended_reason or "expired",
+                    why=why,
                     remember=REMEMBER_SECONDS,
                 )
-                return Gone(row.ended_reason or "expired")
+                return Gone(why)
             await self.seats.load_policy(key.account_id, policy, epoch=epoch, alive=alive)
             verdict = await self.seats.open("restore", copy, epoch=epoch)
             if verdict != "reread":
@@ -72,15 +71,9 @@ class Door:
         await self.seats.load_policy(account_id, policy, epoch=epoch, alive=alive)
 
     async def _why(self, key: SessionKey) -> dict[str, Any]:
-        async with self.database.transaction(key.account_id) as session:
-            row = await session.scalar(
-                select(SignedInSession).where(
-                    SignedInSession.account_id == key.account_id,
-                    SignedInSession.id == key.session_id,
-                    SignedInSession.token_digest == key.digest,
-                )
-            )
-        if row is None:
+        async with self.database.plain(key.account_id) as plain:
+            row = await find_facts(plain, key.account_id, key.session_id)
+        if row is None or row.token_digest != key.digest:
             return {}
-        reason, at = (row.ended_reason, row.ended_at) if row.ended_at else ("expired", row.expires_at)
+        at, reason = row.over_since or (row.expires_at, "expired")
         return {"ended": {"reason": reason, "by": row.ended_by, "at": at}}

@@ -143,7 +143,7 @@ async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Pla
 
 
 def _may_end(keys: Keys, place: Place) -> bool:
-    return "sessions.end" in keys.door.catalogue.role_rights(place.role, place.kind)
+    return place.may(keys.door.catalogue, "sessions.end")
 
 
 async def _take(

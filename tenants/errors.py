@@ -8,11 +8,14 @@ DomainError
 ├── NotSignedIn          no live session behind the token
 ├── InvalidCredentials   unknown address, wrong password, struck off: one answer
 ├── UserSuspended        said only after the right password
+├── PasswordNeeded       a first password was right, and must be replaced by an own one
 ├── AccountUnavailable   the account is suspended, or its licence has ended
 ├── AccountChoice        this person works in several accounts
 ├── SeatsFull            the pool is full; holders and choices
 ├── QuotaReached         users or departments of the licence
 ├── PoolExceeded         seats a reseller may give
+├── OptionMissing        the licence does not include it
+├── InUse                others still need it
 ├── AlreadyExists
 ├── LastAdministrator
 ├── NotInState           the thing is not in a state that allows this
@@ -85,6 +88,12 @@ class UserSuspended(DomainError):
     code = "user_suspended"
 
 
+class PasswordNeeded(DomainError):
+    """The first password that an administrator set was right: it opens nothing but the choice of an own one. Facts: token."""
+
+    code = "password_needed"
+
+
 class AccountUnavailable(DomainError):
     """The account itself is suspended, or its licence is over. Facts: why, contact."""
 
@@ -113,6 +122,18 @@ class PoolExceeded(DomainError):
     """Facts: pool, given, asked (seats)."""
 
     code = "pool_exceeded"
+
+
+class OptionMissing(DomainError):
+    """The licence does not include this. Facts: option."""
+
+    code = "option_missing"
+
+
+class InUse(DomainError):
+    """It cannot go while others need it. Facts: users, how many."""
+
+    code = "in_use"
 
 
 class AlreadyExists(DomainError):

@@ -31,7 +31,7 @@ class IdempotencyKey(Base):
     account_id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
-    fingerprint: Mapped[bytes] = mapped_column(comment="digest of method, path, query and body")
+    fingerprint: Mapped[bytes] = mapped_column(comment="keyed digest of path, query and body")
     state: Mapped[KeyState] = mapped_column(Text, default="running", server_default="running")
     status: Mapped[int | None] = mapped_column()
     content_type: Mapped[str | None] = mapped_column()

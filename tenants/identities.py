@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import func, select
+from sqlalchemy import CheckConstraint, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,12 +23,19 @@ class Identity(Base):
     """Nothing that one account's administrator does changes it as other accounts see it."""
 
     __tablename__ = "identities"
+    __table_args__ = (
+        CheckConstraint("(first_password_hash IS NULL) = (first_password_account_id IS NULL)", name="first_password"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     email: Mapped[str] = mapped_column(unique=True, comment="normal form")
     password_hash: Mapped[str | None] = mapped_column()
     credentials_version: Mapped[int] = mapped_column(default=1, server_default="1", comment="raised by every new password")
     language: Mapped[str] = mapped_column(default="fr", server_default="fr")
+    first_password_hash: Mapped[str | None] = mapped_column(
+        comment="set by the account that made the identity; good for nothing but choosing an own one"
+    )
+    first_password_account_id: Mapped[UUID | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -58,13 +65,23 @@ async def find_identity(session: AsyncSession, email: str) -> Identity | None:
     return await session.scalar(select(Identity).where(Identity.email == email))
 
 
-async def ensure_identity(session: AsyncSession, *, email: str, language: str) -> Identity:
-    """The identity of the address, made if it is new. The language is a new one's only."""
+async def ensure_identity(
+    session: AsyncSession, *, email: str, language: str, first_password: tuple[str, UUID] | None = None
+) -> Identity:
+    """The identity of the address, made if it is new. The language, and the first password with its account, are a new one's only.
+
+    The same statements whether it is known or not: the time of an invitation does not tell.
+    """
     key = normal_email(email)
-    await session.execute(
-        insert(Identity).values(id=uuid7(), email=key, language=language).on_conflict_do_nothing(index_elements=["email"])
-    )
-    return (await session.execute(select(Identity).where(Identity.email == key))).scalar_one()
+    given_hash, by = first_password or (None, None)
+    values = {"email": key, "language": language, "first_password_hash": given_hash, "first_password_account_id": by}
+    new = insert(Identity).values(id=uuid7(), **values).on_conflict_do_nothing(index_elements=["email"])
+    # Shared with other invitations; whoever changes the address waits until the user is written with it, or was first.
+    known = select(Identity).where(Identity.email == key).with_for_update(read=True, key_share=True)
+    while True:
+        await session.execute(new)
+        if (found := await session.scalar(known)) is not None:
+            return found
 
 
 async def lock_identity(session: AsyncSession, identity_id: UUID) -> Identity:
@@ -77,8 +94,9 @@ async def lock_identity(session: AsyncSession, identity_id: UUID) -> Identity:
 
 
 def set_password_hash(identity: Identity, password_hash: str) -> None:
-    """A new password: everything that was derived from the old one stops working."""
+    """A new password: everything that was derived from the old one stops working, and a first password with it."""
     identity.password_hash = password_hash
+    identity.first_password_hash = identity.first_password_account_id = None
     identity.credentials_version += 1
 
 

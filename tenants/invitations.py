@@ -1,4 +1,4 @@
-"""Invitations: a mailed link that works once, for one address and one account."""
+"""Invitations: a mailed link that works once, for one address and one account; made, sent again, withdrawn, and how far they are."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,18 +12,19 @@ from uuid_utils.compat import uuid7
 from tenants import outbox
 from tenants.accounts import Account, get_account, known_language
 from tenants.activity import Event, record
-from tenants.actors import Actor, Person
+from tenants.actors import Actor
 from tenants.catalogue import Catalogue
-from tenants.database import AccountOwned, Base, enter, entered
-from tenants.effects import raise_epoch
-from tenants.errors import AlreadyExists, Invalid, InvalidCredentials, LinkExpired, LinkInvalid, LinkUsed, NotFound, NotInState
-from tenants.identities import Identity, ensure_identity, lock_identity, set_password_hash
+from tenants.database import AccountOwned, Base, entered
+from tenants.errors import AlreadyExists, Invalid, NotFound, NotInState
+from tenants.identities import ensure_identity
 from tenants.outbox import Letter, OwedMail
+from tenants.roles import Palette, must_outrank, read_palette
 from tenants.texts import one_line, paragraph
-from tenants.tokens import Purpose, Signer, new_nonce
-from tenants.users import DirectoryEntry, User, active_administrators, known_role, lock_user, must_outrank, take_place
+from tenants.tokens import new_nonce
+from tenants.users import DirectoryEntry, User, lock_user, take_place
 
 VALID_FOR = timedelta(days=7)
+VALID_DAYS = range(1, 31)
 InvitationState = Literal["queued", "sent", "refused", "opened", "accepted", "expired", "withdrawn"]
 
 
@@ -59,16 +60,40 @@ async def invite(
     departments: list[UUID] | None = None,
     language: str | None = None,
     message: str | None = None,
+    valid_days: int | None = None,
+    first_hash: str | None = None,
 ) -> User:
-    """A new user of the account entered, and the mail that is owed to them. The answer does not tell whether the identity is new."""
-    actor.must_cover(known_role(catalogue, actor.account_kind, role), departments)
-    if departments:
-        raise Invalid("departments", "unknown")
+    """A new user of the account entered, and the mail that is owed to them. The answer does not tell whether the identity is new.
+
+    `valid_days` is 1 to 30, 7 without. `first_hash` is of a first password, for a new identity only: Invalid where the account
+    does not let its administrators set one.
+    """
     await take_place(session)
+    palette = await read_palette(session, catalogue, actor.account_kind)
+    where = palette.must_know_departments(departments)
+    actor.must_cover(palette.reach(palette.must_know(role)), where)
     account = await get_account(session, entered(session))
+    if first_hash is not None:
+        must_allow_first_password(account)
     return await add_invited(
-        session, account, by=actor, email=email, role=role, name=name, language=language or account.language, message=message
+        session,
+        account,
+        by=actor,
+        email=email,
+        role=role,
+        name=name,
+        departments=where,
+        language=language or account.language,
+        message=message,
+        valid_for=_valid_for(valid_days),
+        first_hash=first_hash,
     )
+
+
+def must_allow_first_password(account: Account) -> None:
+    """Raise Invalid unless the account lets its administrators set first passwords."""
+    if not account.admin_sets_password:
+        raise Invalid("password", "not_possible")
 
 
 async def add_invited(
@@ -80,16 +105,19 @@ async def add_invited(
     role: str,
     name: str | None,
     language: str,
+    departments: list[UUID] | None = None,
     message: str | None = None,
+    valid_for: timedelta = VALID_FOR,
+    first_hash: str | None = None,
 ) -> User:
     """The user, invitation and mail of `invite`, without its checks: for the first administrator of a new account."""
-    identity = await ensure_identity(session, email=email, language=known_language(language))
+    first = None if first_hash is None else (first_hash, account.id)
+    identity = await ensure_identity(session, email=email, language=known_language(language), first_password=first)
     known = await session.scalar(
         select(User).where(User.account_id == account.id, User.identity_id == identity.id, User.status != "deleted")
     )
     if known is not None:
         raise AlreadyExists(what="user", id=known.id, status=known.status)
-    now = await _now(session)
     user = User(
         account_id=account.id,
         id=uuid7(),
@@ -97,41 +125,64 @@ async def add_invited(
         email=identity.email,
         name="" if name is None else one_line("name", name, longest=120, shortest=0),
         role=role,
-        departments=None,
+        departments=departments,
         status="invited",
-        invited_until=now + VALID_FOR,
+        invited_until=func.now() + valid_for,
     )
     session.add(user)
     await session.flush()
     session.add(DirectoryEntry(identity_id=identity.id, account_id=account.id, user_id=user.id, status="invited"))
-    invitation = Invitation(
-        account_id=account.id,
-        id=uuid7(),
-        user_id=user.id,
-        nonce=new_nonce(),
-        language=language,
-        message=None if message is None else paragraph("message", message, longest=1000) or None,
-        invited_by=by.name if by else account.name,
-        expires_at=now + VALID_FOR,
-    )
+    invited_by = by.name if by else account.name
+    invitation = _invitation(user, language=language, message=message, invited_by=invited_by, valid_for=valid_for)
     session.add(invitation)
     await session.flush()
     await session.refresh(user)
     outbox.post(session, Letter.INVITATION, to=user.id, about=invitation.id)
-    record(session, Event.USER_INVITED, by=by, on=user.target, role=role, departments=None)
+    record(session, Event.USER_INVITED, by=by, on=user.target, role=role, departments=departments)
     return user
 
 
-async def resend(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> User:
-    """A new link and a new mail; older links are worthless from now on. Takes a place again if the invitation had expired."""
-    user, invitation = await _locked(session, catalogue, actor, user_id)
+def _invitation(user: User, *, language: str, message: str | None, invited_by: str, valid_for: timedelta) -> Invitation:
+    return Invitation(
+        account_id=user.account_id,
+        id=uuid7(),
+        user_id=user.id,
+        nonce=new_nonce(),
+        language=language,
+        message=None if message is None else _message(message),
+        invited_by=invited_by,
+        expires_at=func.now() + valid_for,
+    )
+
+
+async def resend(
+    session: AsyncSession,
+    catalogue: Catalogue,
+    actor: Actor,
+    user_id: UUID,
+    *,
+    valid_days: int | None = None,
+    language: str | None = None,
+    message: str | None = None,
+) -> User:
+    """A new link and a new mail; older links and a first password are worthless from now on.
+
+    Takes a place again if the invitation had expired or was withdrawn. Language and message stay as they were unless given; an
+    empty message removes it. Raises Invalid while a department of the user is archived.
+    """
+    user, invitation, palette = await _locked(session, catalogue, actor, user_id)
+    palette.must_know_departments(user.departments)
     now = await _now(session)
     if user.invited_until is None or user.invited_until <= now:
         await take_place(session)
     invitation.nonce = new_nonce()
-    invitation.created_at, invitation.expires_at = now, now + VALID_FOR
+    invitation.created_at, invitation.expires_at = now, now + _valid_for(valid_days)
     invitation.opened_at = invitation.withdrawn_at = None
     invitation.invited_by = actor.name
+    if language is not None:
+        invitation.language = known_language(language)
+    if message is not None:
+        invitation.message = _message(message)
     user.invited_until = invitation.expires_at
     await outbox.cancel(session, about=invitation.id)
     outbox.post(session, Letter.INVITATION, to=user.id, about=invitation.id)
@@ -141,7 +192,7 @@ async def resend(session: AsyncSession, catalogue: Catalogue, actor: Actor, user
 
 async def withdraw(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> None:
     """The link stops working and the place is free at once; the user stays in the list as invited, to be invited again or deleted."""
-    user, invitation = await _locked(session, catalogue, actor, user_id)
+    user, invitation, _ = await _locked(session, catalogue, actor, user_id)
     now = await _now(session)
     if invitation.withdrawn_at is None:
         invitation.withdrawn_at, invitation.nonce = now, new_nonce()
@@ -150,99 +201,16 @@ async def withdraw(session: AsyncSession, catalogue: Catalogue, actor: Actor, us
         record(session, Event.INVITATION_WITHDRAWN, by=actor, on=user.target)
 
 
-async def look_up(session: AsyncSession, signer: Signer, token: str) -> tuple[Invitation, User, Identity, Account]:
-    """What a link's holder may know; marks it as opened. Raises LinkExpired, LinkUsed or LinkInvalid."""
-    found = await read_link(session, signer, token)
-    if found[0].opened_at is None:
-        found[0].opened_at = await _now(session)
-    return found
-
-
-async def read_link(session: AsyncSession, signer: Signer, token: str) -> tuple[Invitation, User, Identity, Account]:
-    """As `look_up`, and changes nothing: programs that check mails follow links, and that is not a person opening one."""
-    invitation, user = await _opened(session, signer, token, lock=False)
-    identity = await session.get_one(Identity, user.identity_id)
-    return invitation, user, identity, await get_account(session, invitation.account_id)
-
-
-async def find_invitee(session: AsyncSession, signer: Signer, token: str) -> tuple[User, Identity, Account]:
-    """Whose password an acceptance is about, before it is hashed or verified. Raises as `look_up`."""
-    _, user, identity, account = await look_up(session, signer, token)
-    return user, identity, account
-
-
-async def accept(
-    session: AsyncSession, signer: Signer, token: str, *, name: str | None, new_hash: str | None, verified_hash: str | None
-) -> User:
-    """The link's one use: the user is active from now on.
-
-    A new identity gets `new_hash`; an existing one must still have `verified_hash`, the hash its password was verified against.
-    """
-    invitation, user = await _opened(session, signer, token, lock=True)
-    identity = await lock_identity(session, user.identity_id)
-    if identity.password_hash != verified_hash:
-        raise InvalidCredentials
-    if identity.password_hash is None:
-        if new_hash is None:
-            raise InvalidCredentials
-        set_password_hash(identity, new_hash)
-        identity.language = invitation.language
-    if name is not None:
-        user.name = one_line("name", name, longest=120)
-    user.status, user.invited_until = "active", None
-    invitation.accepted_at, invitation.nonce = await _now(session), new_nonce()
-    await outbox.cancel(session, about=invitation.id)
-    await session.flush()
-    raise_epoch(session, user.account_id)
-    record(session, Event.INVITATION_ACCEPTED, by=Person(user.id, identity.id, user.label, user.email), on=user.target)
-    return user
-
-
-async def ask_for_renewal(session: AsyncSession, signer: Signer, token: str) -> None:
-    """Tell the account's administrators that an expired link was tried. Silent about everything else, and once a day at most."""
-    try:
-        found = signer.claim(Purpose.INVITATION, token)
-    except LinkInvalid:
-        return
-    await enter(session, found.account_id)
-    invitation = await session.scalar(
-        select(Invitation).where(Invitation.account_id == found.account_id, Invitation.id == found.row_id).with_for_update()
-    )
-    if invitation is None or not signer.opens(found, Purpose.INVITATION, nonce=invitation.nonce):
-        return
-    if invitation.accepted_at or invitation.withdrawn_at or invitation.expires_at > await _now(session):
-        return
-    recently = await session.scalar(
-        select(OwedMail.id)
-        .where(
-            OwedMail.account_id == found.account_id,
-            OwedMail.about == invitation.id,
-            OwedMail.letter == Letter.INVITATION_RENEWAL.value,
-            OwedMail.created_at > func.now() - timedelta(days=1),
-        )
-        .limit(1)
-    )
-    if recently:
-        return
-    user = await session.get_one(User, (invitation.account_id, invitation.user_id))
-    if user.status != "invited":
-        return
-    for administrator in await active_administrators(session):
-        outbox.post(session, Letter.INVITATION_RENEWAL, to=administrator.id, about=invitation.id)
-    record(session, Event.INVITATION_RENEWAL_ASKED, by=Person(user.id, user.identity_id, user.label, user.email), on=user.target)
-
-
 async def states(session: AsyncSession, users: list[User]) -> dict[UUID, dict[str, Any]]:
-    """For each invited user of a list: state of the invitation, its end, and what the mail server said."""
-    wanted = [user.id for user in users if user.status == "invited"]
+    """For each user of a list who is invited or came by an invitation: its state, its end, and what the mail server said."""
+    wanted = [user.id for user in users if user.status in {"invited", "active", "suspended"}]
     if not wanted:
         return {}
-    found = list(
-        await session.scalars(select(Invitation).where(Invitation.account_id == entered(session), Invitation.user_id.in_(wanted)))
-    )
-    mails = await outbox.latest_about(session, [invitation.id for invitation in found], letter=Letter.INVITATION)
-    now = await _now(session)
-    return {i.user_id: _shown(i, mails.get(i.id), now) for i in found}
+    query = select(Invitation, func.now()).where(Invitation.account_id == entered(session), Invitation.user_id.in_(wanted))
+    found = (await session.execute(query)).all()
+    open_ones = [invitation.id for invitation, _ in found if invitation.accepted_at is None]
+    mails = await outbox.latest_about(session, open_ones, letter=Letter.INVITATION) if open_ones else {}
+    return {invitation.user_id: _shown(invitation, mails.get(invitation.id), now) for invitation, now in found}
 
 
 def _shown(invitation: Invitation, mail: OwedMail | None, now: datetime) -> dict[str, Any]:
@@ -263,9 +231,9 @@ def _shown(invitation: Invitation, mail: OwedMail | None, now: datetime) -> dict
     return {"state": state, "expires_at": invitation.expires_at, "mail_reply": said}
 
 
-async def _locked(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> tuple[User, Invitation]:
+async def _locked(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> tuple[User, Invitation, Palette]:
     user = await lock_user(session, user_id)
-    must_outrank(catalogue, actor, user)
+    palette = await must_outrank(session, catalogue, actor, user)
     if user.status != "invited":
         raise NotInState(state=user.status)
     invitation = await session.scalar(
@@ -273,39 +241,19 @@ async def _locked(session: AsyncSession, catalogue: Catalogue, actor: Actor, use
     )
     if invitation is None:
         raise NotFound
-    return user, invitation
+    return user, invitation, palette
 
 
-async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bool) -> tuple[Invitation, User]:
-    found = signer.claim(Purpose.INVITATION, token)
-    await enter(session, found.account_id)
-    query = select(Invitation).where(Invitation.account_id == found.account_id, Invitation.id == found.row_id)
-    if lock:
-        await _queue_at_licence(session, await session.scalar(query.with_only_columns(Invitation.user_id)))
-        query = query.with_for_update()
-    invitation = await session.scalar(query.execution_options(populate_existing=True))
-    if invitation is None:
-        raise LinkInvalid
-    # Ours once. Older, used and withdrawn links are told alike.
-    if not signer.opens(found, Purpose.INVITATION, nonce=invitation.nonce):
-        raise LinkUsed
-    if invitation.expires_at <= await _now(session):
-        raise LinkExpired
-    user = await session.get_one(User, (invitation.account_id, invitation.user_id))
-    account = await get_account(session, invitation.account_id)
-    if user.status != "invited" or account.status != "active":
-        raise LinkUsed
-    return invitation, user
+def _valid_for(days: int | None) -> timedelta:
+    if days is None:
+        return VALID_FOR
+    if days not in VALID_DAYS:
+        raise Invalid("valid_days", "out_of_range", min=VALID_DAYS.start, max=VALID_DAYS.stop - 1)
+    return timedelta(days=days)
 
 
-async def _queue_at_licence(session: AsyncSession, user_id: UUID | None) -> None:
-    # The licence first, as everywhere: a withdrawal and an acceptance of one link queue here.
-    if user_id is None:
-        raise LinkInvalid
-    try:
-        await lock_user(session, user_id)
-    except NotFound:
-        raise LinkUsed from None
+def _message(text: str) -> str | None:
+    return paragraph("message", text, longest=1000) or None
 
 
 async def _now(session: AsyncSession) -> datetime:

@@ -91,7 +91,7 @@ async def lock_licence(session: AsyncSession) -> Licence:
 
 async def get_licence(session: AsyncSession) -> Licence:
     """The licence of the account entered."""
-    licence = await session.scalar(select(Licence).where(Licence.account_id == entered(session)))
+    licence = await session.get(Licence, entered(session))
     if licence is None:
         raise NotFound
     return licence

@@ -1,19 +1,20 @@
 """Mail that is owed: written in the transaction that makes it true, claimed and settled by the worker."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, and_, func, or_, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Select, Text, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants.activity import Event, record
-from tenants.database import AccountOwned, Base, enter, entered
+from tenants.database import AccountOwned, Base, enter, entered, insert_many
 from tenants.effects import effects_of
 
 MailState = Literal["owed", "sent", "refused", "cancelled"]
@@ -33,6 +34,8 @@ class Letter(StrEnum):
     PASSWORD_RESET = "password_reset"  # the password reset
     PASSWORD_CHANGED = "password_changed"  # nothing
     SEATS_CHANGED = "seats_changed"  # the change of the licence
+    EMAIL_CHANGE = "email_change"  # the change of address; to the new one
+    EMAIL_CHANGED = "email_changed"  # the change of address; to the old one
 
 
 class OwedMail(AccountOwned, Base):
@@ -42,7 +45,8 @@ class OwedMail(AccountOwned, Base):
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.id"]),
         CheckConstraint("state IN ('owed', 'sent', 'refused', 'cancelled')", name="state"),
-        Index("ix_outbox_owed", "next_try_at", postgresql_where=text("state = 'owed'")),
+        Index("ix_outbox_owed", "bulk", "next_try_at", postgresql_where=text("state = 'owed'")),
+        Index("ix_outbox_owed_in_turn", "account_id", "next_try_at", postgresql_where=text("state = 'owed' AND bulk")),
         Index("ix_outbox_about", "account_id", "about"),
     )
 
@@ -56,6 +60,7 @@ class OwedMail(AccountOwned, Base):
     fence: Mapped[int] = mapped_column(
         default=0, server_default="0", comment="raised by every lease; an older holder cannot settle"
     )
+    bulk: Mapped[bool] = mapped_column(default=False, server_default="false", comment="one of many: whatever is not goes first")
     last_reply: Mapped[str | None] = mapped_column(comment="of the mail server")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None] = mapped_column()
@@ -72,11 +77,22 @@ class Lease:
     user_id: UUID
     about: UUID | None
     attempts: int
+    bulk: bool = False
 
 
 def post(session: AsyncSession, letter: Letter, *, to: UUID, about: UUID | None = None) -> None:
     """Owe a mail to a user of the account entered; the bell rings after the commit."""
     session.add(OwedMail(account_id=entered(session), id=uuid7(), letter=letter.value, user_id=to, about=about))
+    effects_of(session).mail_owed = True
+
+
+async def post_many(session: AsyncSession, letter: Letter, *, mails: Iterable[tuple[UUID, UUID]]) -> None:
+    """Owe the letter to many users of the account entered, each with what it is about. Whatever else is owed goes first."""
+    rows = [
+        {"account_id": entered(session), "id": uuid7(), "letter": letter.value, "user_id": to, "about": about, "bulk": True}
+        for to, about in mails
+    ]
+    await insert_many(session, OwedMail, rows)
     effects_of(session).mail_owed = True
 
 
@@ -106,36 +122,49 @@ async def step_into_sorting_room(session: AsyncSession) -> None:
     await session.execute(text("SELECT set_config('app.sorting_room', 'on', true)"))
 
 
-async def claim(session: AsyncSession, *, limit: int, lease_seconds: int) -> list[Lease]:
-    """Lease up to `limit` mails that are due, oldest first, across all accounts; each lease raises the fence and counts an attempt.
+async def claim(
+    session: AsyncSession, *, limit: int, lease_seconds: int, bulk: int | None = None, after: UUID | None = None
+) -> list[Lease]:
+    """Lease up to `limit` mails that are due, across all accounts, oldest first; each lease raises the fence and counts an attempt.
+
+    Bulk mail only fills what other mail leaves free, up to `bulk` of it (None: no limit of its own), and accounts take turns: it begins
+    with the first account behind `after`, so whoever passes the account of the last lease goes round them all, a few mails each, and one
+    account's thousands do not hold up another's few. The index `ix_outbox_owed_in_turn` finds the next account in one step.
 
     A lease that ran out is due again: its holder was killed, and whatever it still does, its fence is too old to settle.
     Call inside the sorting room.
     """
-    due = (
-        select(OwedMail.account_id, OwedMail.id)
-        .where(
-            OwedMail.state == "owed",
-            OwedMail.next_try_at <= func.now(),
-            or_(OwedMail.leased_until.is_(None), OwedMail.leased_until <= func.now()),
-        )
-        .order_by(OwedMail.next_try_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
+    leases = await _lease(session, _due(bulk=False).order_by(OwedMail.next_try_at).limit(limit), lease_seconds)
+    room = limit - len(leases) if bulk is None else min(bulk, limit - len(leases))
+    if room > 0:
+        in_turn = _due(bulk=True).order_by(OwedMail.account_id, OwedMail.next_try_at).limit(room)
+        found = await _lease(session, in_turn.where(OwedMail.account_id > after), lease_seconds) if after is not None else []
+        leases += found or await _lease(session, in_turn, lease_seconds)
+    return leases
+
+
+def _due(*, bulk: bool) -> Select[UUID, UUID]:
+    return select(OwedMail.account_id, OwedMail.id).where(
+        OwedMail.state == "owed",
+        OwedMail.bulk if bulk else ~OwedMail.bulk,
+        OwedMail.next_try_at <= func.now(),
+        or_(OwedMail.leased_until.is_(None), OwedMail.leased_until <= func.now()),
     )
+
+
+async def _lease(session: AsyncSession, chosen: Select[UUID, UUID], lease_seconds: int) -> list[Lease]:
+    due = chosen.with_for_update(skip_locked=True).cte("due")
+    o = OwedMail
     rows = await session.execute(
         update(OwedMail)
         .where(and_(OwedMail.account_id == due.c.account_id, OwedMail.id == due.c.id))
         .values(
             leased_until=func.now() + timedelta(seconds=lease_seconds), fence=OwedMail.fence + 1, attempts=OwedMail.attempts + 1
         )
-        .returning(
-            OwedMail.account_id, OwedMail.id, OwedMail.fence, OwedMail.letter, OwedMail.user_id, OwedMail.about, OwedMail.attempts
-        )
+        .returning(o.account_id, o.id, o.fence, o.letter, o.user_id, o.about, o.attempts, o.bulk)
         .execution_options(across_accounts=True, synchronize_session=False)
     )
-    return [Lease(r.account_id, r.id, r.fence, r.letter, r.user_id, r.about, r.attempts) for r in rows]
+    return [Lease(r.account_id, r.id, r.fence, r.letter, r.user_id, r.about, r.attempts, r.bulk) for r in rows]
 
 
 async def settle_sent(session: AsyncSession, lease: Lease, *, reply: str) -> bool:

@@ -16,9 +16,10 @@ from tenants.database import Base, enter, entered
 from tenants.errors import InvalidCredentials, LinkExpired, LinkInvalid, LinkUsed, NotInState
 from tenants.identities import Identity, find_identity, lock_identity, set_password_hash
 from tenants.outbox import Letter
+from tenants.roles import must_outrank
 from tenants.sessions import end_sessions_of
 from tenants.tokens import Purpose, Signer, new_nonce
-from tenants.users import DirectoryEntry, User, get_user, must_outrank
+from tenants.users import DirectoryEntry, User, get_user
 
 VALID_FOR = timedelta(hours=1)
 
@@ -51,7 +52,7 @@ async def ask(session: AsyncSession, *, email: str) -> None:
 async def ask_for(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> None:
     """An administrator starts a reset for a user of the account entered, who alone will read the link."""
     user = await get_user(session, user_id)
-    must_outrank(catalogue, actor, user)
+    await must_outrank(session, catalogue, actor, user)
     if user.status != "active":
         raise NotInState(state=user.status)
     await _owe(session, await session.get_one(Identity, user.identity_id), by=actor, to=user.id)
@@ -81,6 +82,15 @@ async def change(session: AsyncSession, actor: Actor, *, verified_hash: str, new
     await _everywhere(session, identity, how="change", keep=actor.session_id)
 
 
+async def withdraw(session: AsyncSession, identity_id: UUID) -> None:
+    """No unused link of the identity works any more, nor is one sent that is still owed. Before the identity is locked, not after."""
+    now = (await session.execute(select(func.now()))).scalar_one()
+    for older in await session.scalars(
+        select(PasswordReset).where(PasswordReset.identity_id == identity_id, PasswordReset.used_at.is_(None)).with_for_update()
+    ):
+        older.nonce, older.expires_at = new_nonce(), min(older.expires_at, now)
+
+
 async def _everywhere(session: AsyncSession, identity: Identity, *, how: str, keep: UUID | None) -> None:
     # In every account where the person works: sessions end, and that account's history tells.
     for number, place in enumerate(await _places(session, identity.id)):
@@ -96,10 +106,7 @@ async def _everywhere(session: AsyncSession, identity: Identity, *, how: str, ke
 
 async def _owe(session: AsyncSession, identity: Identity, *, by: Actor | None, to: UUID) -> None:
     now = (await session.execute(select(func.now()))).scalar_one()
-    for older in await session.scalars(
-        select(PasswordReset).where(PasswordReset.identity_id == identity.id, PasswordReset.used_at.is_(None)).with_for_update()
-    ):
-        older.nonce = new_nonce()
+    await withdraw(session, identity.id)
     reset = PasswordReset(id=uuid7(), identity_id=identity.id, nonce=new_nonce(), expires_at=now + VALID_FOR)
     session.add(reset)
     outbox.post(session, Letter.PASSWORD_RESET, to=to, about=reset.id)

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import secrets
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from zxcvbn_rs_py import Suggestion, zxcvbn
 from zxcvbn_rs_py import Warning as Finding
 
@@ -48,6 +51,12 @@ class Hasher:
     async def hash(self, password: str) -> str:
         """An argon2id hash. Raises Busy."""
         return await self._run(lambda: self._argon2.hash(password))
+
+    def unknowable(self) -> str:
+        """A hash that nobody has a password for: drawn, not computed. Verifying against it takes as long as against any other."""
+        made, parameters = self._argon2, f"m={self._argon2.memory_cost},t={self._argon2.time_cost},p={self._argon2.parallelism}"
+        salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (made.salt_len, made.hash_len))
+        return f"$argon2id$v={ARGON2_VERSION}${parameters}${salt}${digest}"
 
     def outdated(self, password_hash: str) -> bool:
         """Whether the settings ask for other parameters than this hash was made with."""

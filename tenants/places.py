@@ -7,10 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants.catalogue import ADMINISTRATOR, AccountKind
+from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
 from tenants.database import Plain
 from tenants.errors import AccountUnavailable, DomainError, InvalidCredentials, UserSuspended
 from tenants.licences import covers
+from tenants.restrictions import HIDDEN_SQL
+from tenants.roles import OWN_RIGHTS_SQL
 from tenants.users import STANDING_SQL, active_administrators
 
 _MOST_CONTACTS = 3
@@ -24,6 +26,7 @@ class Place:
     name: str
     email: str
     role: str
+    own_rights: list[str] | None
     standing: str
     suspended_until: datetime | None
     suspended_reason: str | None
@@ -35,16 +38,22 @@ class Place:
     show_holders: bool
     starts_on: date
     ends_on: date | None
+    options: list[str]
+    hidden: list[str]
     now: datetime
     alive: list[UUID]
+
+    def may(self, catalogue: Catalogue, right: str) -> bool:
+        """Whether the user has the right in some department."""
+        return right in catalogue.effective(self.kind, self.role, self.own_rights, options=self.options, hidden=self.hidden)
 
 
 # SQL and not expressions: every sign-in reads this, and building the statement would cost more than running it.
 _PLACE = f"""
-SELECT u.id, u.name, u.email, u.role,
+SELECT u.id, u.name, u.email, u.role, {OWN_RIGHTS_SQL},
        {STANDING_SQL},
        u.suspended_until, u.suspended_reason, a.kind, a.status, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
-       l.starts_on, l.ends_on, now(),
+       l.starts_on, l.ends_on, l.options, {HIDDEN_SQL}, now(),
        ARRAY(SELECT s.id FROM sessions s WHERE s.account_id = u.account_id AND s.user_id = u.id
              AND s.ended_at IS NULL AND s.expires_at > now() ORDER BY s.id)
   FROM users u JOIN accounts a ON a.id = u.account_id JOIN licences l ON l.account_id = u.account_id

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.accounts import get_account
@@ -29,3 +30,21 @@ async def seat_states(session: AsyncSession, presence: Presence, rows: list[tupl
         else:
             states[row.id] = "idle" if now - presence.seen.get(row.id, row.started_at) > IDLE_AFTER else "working"
     return states
+
+
+async def find_at_work(session: AsyncSession, presence: Presence) -> list[UUID]:
+    """Users of the account entered who have a live session that holds a seat now."""
+    unit = (await get_account(session, entered(session))).seat_unit
+    now = datetime.now(UTC)
+    holders = [holder for holder, until in presence.leases.items() if until > now]
+    found = await session.scalars(
+        select(SignedInSession.user_id)
+        .distinct()
+        .where(
+            SignedInSession.account_id == entered(session),
+            SignedInSession.ended_at.is_(None),
+            SignedInSession.expires_at > func.now(),
+            (SignedInSession.user_id if unit == "user" else SignedInSession.id).in_(holders),
+        )
+    )
+    return list(found)

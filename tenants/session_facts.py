@@ -12,6 +12,8 @@ from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
 from tenants.database import Plain
 from tenants.errors import NotSignedIn
 from tenants.licences import covers, licence_end
+from tenants.restrictions import HIDDEN_SQL
+from tenants.roles import OWN_RIGHTS_SQL
 from tenants.seats import HotCopy, Policy
 from tenants.users import STANDING_SQL
 
@@ -36,6 +38,8 @@ class Blob(msgspec.Struct, array_like=True):
     started_at: datetime
     expires_at: datetime
     device: str | None
+    #: Departments that exist, for whoever is in all of them: a right may be asked for one.
+    existing: list[UUID]
 
 
 class Facts(NamedTuple):
@@ -49,13 +53,16 @@ class Facts(NamedTuple):
     expires_at: datetime
     ended_at: datetime | None
     ended_reason: str | None
+    ended_by: str | None
     device: str | None
     identity_id: UUID
     email: str
     name: str
     role: str
+    own_rights: list[str] | None
     departments: list[UUID] | None
     standing: str
+    suspended_from: datetime | None
     language: str
     kind: AccountKind
     slug: str
@@ -65,18 +72,35 @@ class Facts(NamedTuple):
     seat_unit: str
     starts_on: date
     ends_on: date | None
+    options: list[str]
+    hidden: list[str]
+    existing: list[UUID]
     now: datetime
+
+    @property
+    def over_since(self) -> tuple[datetime, str] | None:
+        """When the session itself ended, and why: ended, stopped by a suspension that was planned, or too old."""
+        if self.ended_at is not None:
+            return self.ended_at, self.ended_reason or "expired"
+        if self.suspended_from is not None and self.started_at < self.suspended_from <= self.now:
+            return self.suspended_from, "suspended"
+        return (self.expires_at, "expired") if self.expires_at <= self.now else None
 
 
 _FACTS = f"""
-SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.device,
-       u.identity_id, u.email, u.name, u.role, u.departments,
-       {STANDING_SQL},
-       i.language, a.kind, a.slug, a.name, a.status, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, now()
+SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.ended_by, s.device,
+       u.identity_id, u.email, u.name, u.role, {OWN_RIGHTS_SQL}, u.departments,
+       {STANDING_SQL}, u.suspended_from,
+       i.language, a.kind, a.slug, a.name, a.status, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, l.options,
+       {HIDDEN_SQL},
+       ARRAY(SELECT d.id FROM departments d WHERE d.account_id = s.account_id AND d.archived_at IS NULL),
+       now()
+"""  # noqa: S608 - of constants
+_JOINED = """
+  JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
 """
 _FACTS_OF = f"""{_FACTS}
-  FROM sessions s JOIN users u ON u.account_id = s.account_id AND u.id = s.user_id
-  JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
+  FROM sessions s JOIN users u ON u.account_id = s.account_id AND u.id = s.user_id {_JOINED}
  WHERE s.account_id = $1 AND s.id = $2
 """
 # One statement writes the sign-in and reads what its hot copy needs. The update takes the row lock that a suspension in the same
@@ -91,8 +115,7 @@ WITH u AS (
 ), a AS (
     {inserted_from("u", first=8)}
 ) {_FACTS}
-  FROM s JOIN u ON u.account_id = s.account_id AND u.id = s.user_id
-  JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
+  FROM s JOIN u ON u.account_id = s.account_id AND u.id = s.user_id {_JOINED}
 """  # noqa: S608 - of constants
 
 
@@ -137,9 +160,14 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
     """The copy to keep beside the seats; None when the session may not work."""
     licence_ends = licence_end(row.ends_on, row.time_zone)
     enters = row.role == ADMINISTRATOR or covers(row.starts_on, row.ends_on, row.time_zone, row.now)
-    if row.ended_at or row.expires_at <= row.now or row.standing != "active" or row.account_status != "active" or not enters:
+    if row.over_since is not None or row.standing != "active" or row.account_status != "active" or not enters:
         return None
-    expires_at = row.expires_at if row.role == ADMINISTRATOR or licence_ends is None else min(row.expires_at, licence_ends)
+    ends = [row.expires_at]
+    if row.role != ADMINISTRATOR and licence_ends is not None:
+        ends.append(licence_ends)
+    if row.suspended_from is not None and row.suspended_from > row.now:
+        ends.append(row.suspended_from)
+    existing = set(row.existing)
     blob = Blob(
         catalogue=catalogue.digest,
         account_id=row.account_id,
@@ -151,16 +179,17 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
         email=row.email,
         name=row.name,
         role=row.role,
-        rights=catalogue.mask(catalogue.role_rights(row.role, row.kind)),
-        departments=row.departments,
+        rights=catalogue.mask(catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden)),
+        departments=None if row.departments is None else [d for d in row.departments if d in existing],
         language=row.language,
         session_id=row.id,
         started_at=row.started_at,
         expires_at=row.expires_at,
         device=row.device,
+        existing=row.existing if row.departments is None else [],
     )
     member = row.user_id if row.seat_unit == "user" else row.id
-    return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), expires_at)
+    return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), min(ends))
 
 
 def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:

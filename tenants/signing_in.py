@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tenants.accounts import Account
 from tenants.activity import Event, write
 from tenants.actors import Actor, Origin, Person
+from tenants.attempts import Guess
 from tenants.database import enter
 from tenants.entering import Keys, SignedIn, enter_account
-from tenants.errors import AccountChoice, InvalidCredentials, NotFound, Unavailable
+from tenants.errors import AccountChoice, InvalidCredentials, NotFound, PasswordNeeded, Unavailable
 from tenants.identities import Identity, normal_email
+from tenants.invitation_links import find_own_choice
 from tenants.passwords import must_fit
 from tenants.seats import SessionKey
 from tenants.tickets import candidate_of, make_ticket, read_ticket
@@ -39,14 +41,16 @@ async def sign_in(
     """Open a session by address and password.
 
     `account` is a slug; `replace` a live session to end for room (one's own, or another's with `sessions.end`); `previous` the
-    session that the same browser holds. Raises InvalidCredentials, UserSuspended, AccountUnavailable, AccountChoice, SeatsFull,
-    TooManyAttempts, Busy, Unavailable; Invalid for what cannot be an address or a password.
+    session that the same browser holds. Raises InvalidCredentials, PasswordNeeded, UserSuspended, AccountUnavailable,
+    AccountChoice, SeatsFull, TooManyAttempts, Busy, Unavailable; Invalid for what cannot be an address or a password.
     """
     must_fit(password)
     address = normal_email(email)
     guess = await keys.attempts.take(address, origin.ip)
     known = await _look_up(keys, address, account)
-    right = await keys.hasher.verify(known.password_hash, password)
+    right = await keys.hasher.verify(known.password_hash or known.first_hash, password)
+    if right and known.password_hash is None:
+        raise await _only_a_first_password(keys, known, account, origin, guess)
     if right and known.chosen is None and account is None and len(known.places) > 1:
         await guess.was_right()
         raise AccountChoice(accounts=[_choice(keys.signer, row) for row in known.places])
@@ -112,9 +116,10 @@ async def search_places(session: AsyncSession, identity_id: UUID) -> list[tuple[
 
 
 class _Known(NamedTuple):
-    """What is known of an address: its hash, the accounts it may choose from, and the one that is meant."""
+    """What is known of an address: its hash or that of a first password, the accounts it may choose from, and the one meant."""
 
     password_hash: str | None
+    first_hash: str | None
     rows: list[Any]
     places: list[Any]
     chosen: Any
@@ -125,6 +130,8 @@ class _KnownPlace(NamedTuple):
 
     identity_id: UUID
     password_hash: str | None
+    first_hash: str | None
+    first_account_id: UUID | None
     credentials_version: int
     email: str
     account_id: UUID | None
@@ -135,7 +142,8 @@ class _KnownPlace(NamedTuple):
 
 
 _KNOWN = """
-SELECT i.id, i.password_hash, i.credentials_version, i.email, d.account_id, d.user_id, d.status, a.slug, a.name
+SELECT i.id, i.password_hash, i.first_password_hash, i.first_password_account_id, i.credentials_version, i.email,
+       d.account_id, d.user_id, d.status, a.slug, a.name
   FROM identities i LEFT JOIN directory d ON d.identity_id = i.id
   LEFT JOIN accounts a ON a.id = d.account_id AND a.status <> 'closed'
  WHERE i.email = $1 ORDER BY a.name, a.id
@@ -148,7 +156,27 @@ async def _look_up(keys: Keys, address: str, account: str | None) -> _Known:
         rows = [_KnownPlace(*row) for row in await plain.rows(_KNOWN, address)]
     places = [row for row in rows if row.slug is not None and row.status in {"active", "suspended"}]
     meant = [row for row in places if account in {None, row.slug}]
-    return _Known(rows[0].password_hash if rows else None, rows, places, meant[0] if len(meant) == 1 else None)
+    own, first = (rows[0].password_hash, rows[0].first_hash) if rows else (None, None)
+    return _Known(own, first, rows, places, meant[0] if len(meant) == 1 else None)
+
+
+async def _only_a_first_password(
+    keys: Keys, known: _Known, account: str | None, origin: Origin, guess: Guess
+) -> PasswordNeeded | InvalidCredentials:
+    # It opens nothing but the invitation that it came with. One that has lapsed is a wrong one, and takes as many statements.
+    place = next((row for row in known.rows if row.account_id == row.first_account_id and row.status == "invited"), None)
+    if place is None or known.first_hash is None or account not in {None, place.slug}:
+        await _note_failure(keys, known, origin, why="no_place")
+        return InvalidCredentials()
+    async with keys.door.database.transaction(place.account_id, origin=origin) as session:
+        found = {"identity_id": place.identity_id, "first_hash": known.first_hash}
+        token = await find_own_choice(session, keys.signer, **found)
+        if token is None:
+            person = Person(place.user_id, place.identity_id, "", place.email)
+            await write(session, Event.SIGN_IN_FAILED, by=person, result="failed", why="no_place")
+            return InvalidCredentials()
+    await guess.was_right()
+    return PasswordNeeded(token=token)
 
 
 async def _renew_hash(keys: Keys, identity_id: UUID, old: str, password: str) -> None:

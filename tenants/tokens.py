@@ -21,11 +21,14 @@ class Purpose(StrEnum):
 
     INVITATION = "invitation"
     PASSWORD_RESET = "password-reset"
+    EMAIL_CHANGE = "email-change"
+    EMAIL_REVOKE = "email-revoke"
     TICKET = "ticket"
     FORM = "form"
     CURSOR = "cursor"
     SESSION = "session"
     DEVICE = "device"
+    IDEMPOTENCY = "idempotency"
 
 
 @dataclass(frozen=True, slots=True)

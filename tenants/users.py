@@ -5,36 +5,40 @@ from typing import Literal, NoReturn
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     CheckConstraint,
     ColumnElement,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Select,
     Text,
     UniqueConstraint,
+    all_,
     and_,
+    any_,
     case,
     func,
+    literal,
+    literal_column,
     or_,
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from tenants.activity import Event, record
-from tenants.actors import Actor
-from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
+from tenants.catalogue import ADMINISTRATOR
 from tenants.database import AccountOwned, Base, entered
-from tenants.effects import raise_epoch
-from tenants.errors import Invalid, LastAdministrator, NotFound, QuotaReached
+from tenants.errors import LastAdministrator, NotFound, QuotaReached
 from tenants.licences import lock_licence
-from tenants.texts import like_pattern, one_line
+from tenants.texts import one_line
 
 Status = Literal["invited", "active", "suspended", "struck_off", "deleted"]
+# Whoever works in more than this is in all of them.
+MOST_DEPARTMENTS = 64
 
 
 class User(AccountOwned, Base):
@@ -45,26 +49,61 @@ class User(AccountOwned, Base):
         ForeignKeyConstraint(["account_id"], ["accounts.id"]),
         UniqueConstraint("account_id", "id", "status"),
         CheckConstraint("status IN ('invited', 'active', 'suspended', 'struck_off', 'deleted')", name="status"),
-        CheckConstraint("status = 'suspended' OR (suspended_until IS NULL AND suspended_reason IS NULL)", name="suspension"),
+        CheckConstraint(
+            "status = 'suspended' OR (suspended_from IS NULL AND suspended_until IS NULL AND suspended_reason IS NULL)",
+            name="suspension",
+        ),
+        CheckConstraint("suspended_from < suspended_until", name="suspension_dates"),
+        ForeignKeyConstraint(["account_id", "custom_role_id"], ["roles.account_id", "roles.id"]),
+        Index("ix_users_custom_role_id", "account_id", "custom_role_id", postgresql_where=text("custom_role_id IS NOT NULL")),
         Index("uq_users_person", "account_id", "identity_id", unique=True, postgresql_where=text("status <> 'deleted'")),
+        CheckConstraint(f"cardinality(departments) <= {MOST_DEPARTMENTS}", name="departments"),
+        # Lists are answered from this index alone, but for the rows that are shown: an account's people lie scattered over the
+        # whole table. A row of it must stay under 2,704 bytes: hence the limits of `search` and `departments`.
+        Index(
+            "ix_users_listed",
+            "account_id",
+            "search",
+            "id",
+            postgresql_include=["status", "suspended_from", "suspended_until", "role", "departments", "email", "created_at"],
+        ),
+        # Every sign-in pays for this one, a few tenths of a percent of its hash.
+        Index("ix_users_last_login", "account_id", text("coalesce(last_login_at, to_timestamp(0))"), "id"),
     )
 
     identity_id: Mapped[UUID] = mapped_column(ForeignKey("identities.id"))
     email: Mapped[str] = mapped_column(comment="the identity's, copied: inside the wall it can be searched")
     name: Mapped[str] = mapped_column(default="", server_default="", comment="what this account calls the person")
-    role: Mapped[str] = mapped_column()
+    role: Mapped[str] = mapped_column(comment="the key of a built-in role, or the id of one of the account's own")
+    custom_role_id: Mapped[UUID | None] = mapped_column(
+        # In PostgreSQL's own spelling, so that the comparison of code and schema recognises it.
+        Computed(
+            "CASE WHEN status <> 'deleted'::text AND role ~~ '________-____-____-____-____________'::text"
+            " THEN role::uuid ELSE NULL::uuid END",
+            True,
+        )
+    )
     departments: Mapped[list[UUID] | None] = mapped_column(ARRAY(PG_UUID(as_uuid=True)), comment="none = all")
     status: Mapped[Status] = mapped_column(Text)
+    suspended_from: Mapped[datetime | None] = mapped_column(comment="none = since it was suspended")
     suspended_until: Mapped[datetime | None] = mapped_column()
     suspended_reason: Mapped[str | None] = mapped_column()
     invited_until: Mapped[datetime | None] = mapped_column(comment="an invited user counts in the quota until then")
     last_login_at: Mapped[datetime | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None] = mapped_column()
+    search: Mapped[str] = mapped_column(
+        # No text that is typed has the character between the two: the column sorts by name, then by address.
+        Computed('"left"(folded(name), 240) || chr(9) || folded(email)', True),
+        comment="name and address, folded",
+    )
 
-    # A suspension ends by itself, on the database's clock; whoever reads a status reads this.
+    # A suspension begins and ends by itself, on the database's clock; whoever reads a status reads this.
     standing: Mapped[Status] = column_property(
-        case((and_(status == "suspended", suspended_until <= func.now()), "active"), else_=status)
+        case(
+            (and_(status == "suspended", or_(suspended_from > func.now(), suspended_until <= func.now())), "active"),
+            else_=status,
+        )
     )
 
     @property
@@ -100,13 +139,19 @@ class DirectoryEntry(Base):
     status: Mapped[Status] = mapped_column(Text)
 
 
+#: What lists sort by: whoever never signed in comes before everybody who did. In the spelling of its index.
+LAST_LOGIN = func.coalesce(User.last_login_at, func.to_timestamp(literal_column("0")))
+
+
 def counted() -> ColumnElement[bool]:
     """Who counts in the licence's users: active, suspended, and invited until the invitation expires."""
     return or_(User.status.in_(("active", "suspended")), and_(User.status == "invited", User.invited_until > func.now()))
 
 
 #: `User.standing` for the plain statements that every request or sign-in pays for; the user's table is `u` there.
-STANDING_SQL = "CASE WHEN u.status = 'suspended' AND u.suspended_until <= now() THEN 'active' ELSE u.status END"
+STANDING_SQL = (
+    "CASE WHEN u.status = 'suspended' AND (u.suspended_from > now() OR u.suspended_until <= now()) THEN 'active' ELSE u.status END"
+)
 
 
 async def count_users(session: AsyncSession) -> int:
@@ -134,15 +179,43 @@ async def get_user(session: AsyncSession, user_id: UUID) -> User:
     return await find_user(session, user_id) or _not_found()
 
 
-def search_users(account_id: UUID, *, q: str | None = None, status: Status | None = None, role: str | None = None) -> Select[User]:
-    """Users of the account, without deleted ones, by part of name or address, status and role."""
+def search_users(
+    account_id: UUID,
+    *,
+    q: str | None = None,
+    status: Status | None = None,
+    role: str | None = None,
+    department: UUID | None = None,
+    among: list[UUID] | None = None,
+    beside: list[UUID] | None = None,
+) -> Select[User]:
+    """Users of the account, without deleted ones.
+
+    `q`: words that all occur in name or address, in any order, whatever their accents and capitals. `department`: whoever is in
+    it or in all. `among` and `beside`: only these users, and all but these.
+    """
     query = select(User).where(User.account_id == account_id, User.status != "deleted")
-    if q:
-        pattern = like_pattern("q", q)
-        query = query.where(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
+    for word in dict.fromkeys(one_line("q", q or "", longest=100, shortest=0).split()):
+        query = query.where(User.search.like(_anywhere(word)))
     if status:
         query = query.where(User.standing == status)
-    return query.where(User.role == one_line("role", role, longest=60)) if role else query
+    if role:
+        query = query.where(User.role == one_line("role", role, longest=60))
+    if department is not None:
+        query = query.where(or_(User.departments.is_(None), User.departments.contains([department])))
+    if among is not None:
+        query = query.where(User.id == any_(_array(among)))
+    return query if beside is None else query.where(User.id != all_(_array(beside)))
+
+
+def _anywhere(word: str) -> ColumnElement[str]:
+    # Folded first and then quoted, because wide forms fold to wildcards; in a query of its own, so that it is done once.
+    quoted = func.regexp_replace(func.folded(word), r"([%_\\])", r"\\\1", "g")
+    return select(func.concat("%", quoted, "%")).scalar_subquery()
+
+
+def _array(ids: list[UUID]) -> ColumnElement[list[UUID]]:
+    return literal(ids, ARRAY(PG_UUID(as_uuid=True)))
 
 
 async def active_administrators(session: AsyncSession) -> list[User]:
@@ -168,62 +241,13 @@ async def lock_user(session: AsyncSession, user_id: UUID) -> User:
     return found or _not_found()
 
 
-def known_role(catalogue: Catalogue, kind: AccountKind, role: str) -> frozenset[str]:
-    """The rights of a role in an account of this kind, or Invalid."""
-    if role not in catalogue.roles:
-        raise Invalid("role", "unknown", known=list(catalogue.roles))
-    return catalogue.role_rights(role, kind)
+async def keep_an_administrator(session: AsyncSession, *, without: User) -> None:
+    """Raise LastAdministrator if the account entered would be left without an active administrator once this one is none.
 
-
-def must_outrank(catalogue: Catalogue, actor: Actor, user: User) -> None:
-    """Raise BeyondOwnRights when the user has a right or department that the actor lacks: nobody changes who has more."""
-    actor.must_cover(catalogue.role_rights(user.role, actor.account_kind), user.departments)
-
-
-async def change_user(
-    session: AsyncSession,
-    catalogue: Catalogue,
-    actor: Actor,
-    user_id: UUID,
-    *,
-    name: str | None = None,
-    role: str | None = None,
-    departments: list[UUID] | None = None,
-    all_departments: bool = False,
-) -> User:
-    """Rename, or give another role or other departments. Works at the person's next request."""
-    user = await lock_user(session, user_id)
-    must_outrank(catalogue, actor, user)
-    before = {"name": user.name, "role": user.role, "departments": user.departments}
-    if name is not None:
-        user.name = one_line("name", name, longest=120, shortest=0)
-    if departments:
-        raise Invalid("departments", "unknown")
-    if all_departments:
-        user.departments = None
-    if role is not None and role != user.role:
-        actor.must_cover(known_role(catalogue, actor.account_kind, role), user.departments)
-        await keep_an_administrator(session, catalogue, actor.account_kind, without=user, unless_role=role)
-        user.role = role
-    after = {"name": user.name, "role": user.role, "departments": user.departments}
-    if after != before:
-        await session.flush()
-        raise_epoch(session, actor.account_id)
-        changed = {key: before[key] for key in before if before[key] != after[key]}
-        record(session, Event.USER_CHANGED, by=actor, on=user.target, before=changed, after={key: after[key] for key in changed})
-    return user
-
-
-async def keep_an_administrator(
-    session: AsyncSession, catalogue: Catalogue, kind: AccountKind, *, without: User, unless_role: str | None = None
-) -> None:
-    """Raise LastAdministrator if the account entered would be left without an active administrator.
-
-    Call it under the licence's lock: two administrators who take each other's rights queue there.
+    An administrator counts who is active, in all departments, and whom no planned suspension awaits. Call it under the
+    licence's lock: two administrators who take each other's rights queue there.
     """
-    everything = catalogue.rights_of(kind)
-    full = [key for key in catalogue.roles if catalogue.role_rights(key, kind) == everything] or [ADMINISTRATOR]
-    if without.standing != "active" or without.role not in full or unless_role in full:
+    if without.role != ADMINISTRATOR or without.standing != "active":
         return
     others = await session.scalar(
         select(func.count())
@@ -232,7 +256,8 @@ async def keep_an_administrator(
             User.account_id == entered(session),
             User.id != without.id,
             User.standing == "active",
-            User.role.in_(full),
+            or_(User.suspended_until <= func.now(), User.status == "active"),
+            User.role == ADMINISTRATOR,
             User.departments.is_(None),
         )
     )

@@ -12,7 +12,7 @@ BASE = "http://localhost:8000"
 
 
 class Api:
-    """Calls under /api/v1, as a person whose token it remembers, or as nobody."""
+    """Calls under /api/v1 and of the gate, as a person whose token it remembers, or as nobody."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -30,7 +30,7 @@ class Api:
         headers = dict(extra.pop("headers", {}))
         if by is not None:
             headers["Authorization"] = f"Bearer {by if isinstance(by, str) else self.tokens[by.email]}"
-        return await self.client.request(method, f"/api/v1{path}", headers=headers, **extra)
+        return await self.client.request(method, full_path(path), headers=headers, **extra)
 
     async def get(self, path: str, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
         return await self.call("GET", path, by=by, **extra)
@@ -46,6 +46,11 @@ class Api:
 
     async def delete(self, path: str, *, by: Person | str | None = None, **extra: Any) -> httpx.Response:
         return await self.call("DELETE", path, by=by, **extra)
+
+
+def full_path(path: str) -> str:
+    """Where a call is: under /api/v1, but for the gate."""
+    return path if path.startswith("/gate/") else f"/api/v1{path}"
 
 
 @asynccontextmanager

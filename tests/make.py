@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from tenants import invitations, licences, resellers
+from tenants import invitation_links, invitations, licences, resellers
 from tenants.accounts import find_operator
 from tenants.actors import Actor
 from tenants.catalogue import AccountKind
@@ -109,8 +109,8 @@ async def accept(house: House, account_id: UUID, user_id: UUID, *, name: str | N
     token = await invitation_token(house, account_id, user_id)
     hashed = await house.hasher.hash(PASSWORD)
     async with house.database.transaction() as session:
-        _, identity, _ = await invitations.find_invitee(session, house.signer, token)
-        user = await invitations.accept(
+        _, identity, _ = await invitation_links.find_invitee(session, house.signer, token)
+        user = await invitation_links.accept(
             session,
             house.signer,
             token,
@@ -144,7 +144,7 @@ async def actor(house: House, company: Company, person: Person) -> Actor:
         email=user.email,
         role=user.role,
         rights=house.catalogue.role_rights(user.role, company.kind),
-        departments=None,
+        departments=None if user.departments is None else frozenset(user.departments),
         language="en",
     )
 

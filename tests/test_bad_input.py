@@ -339,7 +339,7 @@ WORDS = st.sampled_from(
 
 FIELDS = {
     "/login": ("email", "password", "account", "ticket", "replace_session"),
-    "/users": ("email", "role", "name", "departments", "language", "message"),
+    "/users": ("email", "role", "name", "departments", "language", "message", "valid_days", "password"),
     "/accounts": ("name", "plan", "administrator", "slug", "kind", "language"),
     "/password-resets": ("email",),
     "/password-resets/confirm": ("token", "password"),

@@ -215,12 +215,12 @@ def proxy(tmp_path: Path) -> Iterator[httpx.Client]:
         living.server_close()
 
 
-def nginx_on(folder: Path, ports: dict[str, int]) -> list[str]:
-    """Write the configuration for these ports; the command that reads it."""
-    text = (DEPLOY / "nginx" / "portillon.conf").read_text(encoding="utf-8")
+def nginx_on(folder: Path, ports: dict[str, int], *, name: str = "portillon.conf") -> list[str]:
+    """Write the configuration of that name for these ports; the command that reads it."""
+    text = (DEPLOY / "nginx" / name).read_text(encoding="utf-8")
     text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"listen (443|80)\b", lambda found: f"listen 127.0.0.1:{ports[found[1]]}", text)
-    text = re.sub(r"127\.0\.0\.1:(8001|8002)", lambda found: f"127.0.0.1:{ports[found[1]]}", text)
+    text = re.sub(r"127\.0\.0\.1:(8001|8002|9000)", lambda found: f"127.0.0.1:{ports[found[1]]}", text)
     text = re.sub(r"/etc/ssl/portillon/\w+\.pem", str(folder / "both.pem"), text).replace("/var/log/nginx", str(folder))
     own = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "nginx.conf").write_text(f"pid {folder}/pid;\nevents {{}}\nhttp {{\n{own}{text}\n}}\n", encoding="utf-8")

@@ -26,84 +26,8 @@ from tenants.settings import Settings
 from tenants.tokens import encoded
 from tests import make
 from tests.api import Api, open_client
+from tests.isolation import A_ROLES, FITTING, FREE_TEXT, NOT_ASKED_FOR, ROWS, UNIQUE_EVERYWHERE, Row
 from tests.make import Company, Person
-
-FREE_TEXT = frozenset({"name", "message", "reason", "password", "current", "new"})
-A_ROLES = ("administrator", "simple_administrator", "user", "accountant")
-
-
-@dataclass(frozen=True)
-class Row:
-    """How an operation is called with sense; identifiers are then put into its places one by one.
-
-    `path` says whose object stands in the path when another place is tried. `writes` are the tables in which a stranger's
-    call may rightly leave something about B, such as the failed sign-in in its history.
-    """
-
-    body: dict[str, Any] | None = None
-    path: str = ""
-    signs_out: bool = False
-    writes: frozenset[str] = frozenset()
-
-
-# A new operation without a row here fails the test below.
-ROWS: dict[str, Row] = {
-    "GET /session": Row(),
-    "GET /sessions": Row(),
-    "DELETE /sessions/{session_id}": Row(path="nobody"),
-    "DELETE /users/{user_id}/sessions": Row(path="nobody"),
-    "GET /users": Row(),
-    "GET /users/{user_id}": Row(path="spare"),
-    "PATCH /users/{user_id}": Row(path="spare", body={"role": "user"}),
-    "POST /users/{user_id}/invitation": Row(path="nobody"),
-    "DELETE /users/{user_id}/invitation": Row(path="nobody"),
-    "POST /users/{user_id}/password-reset": Row(path="nobody"),
-    "DELETE /users/{user_id}": Row(path="nobody"),
-    "GET /account": Row(),
-    "PATCH /account": Row(body={"idle_timeout": 30}),
-    "GET /account/licence": Row(),
-    "GET /account/seats": Row(),
-    "GET /catalogue": Row(),
-    "GET /accounts": Row(),
-    "GET /accounts/{account_id}": Row(path="child"),
-    "PATCH /accounts/{account_id}": Row(path="child", body={"status": "active"}),
-    "GET /accounts/{account_id}/licence": Row(path="child"),
-    "PUT /accounts/{account_id}/licence": Row(path="child", body={"plan": "pro"}),
-    "PUT /password": Row(body={"current": "not the password", "new": "a brand new horse battery"}),
-    "POST /session/switch": Row(body={"account": "nowhere"}),
-    "POST /login": Row(
-        body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})
-    ),
-    "POST /password-resets": Row(
-        body={"email": "nobody@nowhere.example.com"}, writes=frozenset({"activity", "outbox", "password_resets"})
-    ),
-    "POST /password-resets/confirm": Row(body={"token": "x", "password": "a brand new horse battery"}),
-    "POST /invitations/lookup": Row(body={"token": "x"}),
-    "POST /invitations/accept": Row(body={"token": "x", "password": "a brand new horse battery"}),
-    "POST /invitations/renew": Row(body={"token": "x"}),
-    "POST /accounts": Row(body={"name": "New", "plan": "basic", "administrator": {"email": "new@nowhere.example.com"}}),
-    "POST /users": Row(body={"email": "new@nowhere.example.com", "role": "user"}),
-    "DELETE /session": Row(signs_out=True),
-}
-# Places that no operation asks for, tried all the same.
-NOT_ASKED_FOR = (("query", "account_id"), ("header", "X-Account"))
-# A slug is one for the whole installation, so a taken one is told: that is all that a creation may learn.
-UNIQUE_EVERYWHERE = {("POST /accounts", "slug", "slug")}
-# Which kind of identifier belongs into a place: the one that every role tries; the administrator tries all kinds everywhere.
-FITTING = {
-    "user_id": ("user", "user_invited"),
-    "account_id": ("account",),
-    "session_id": ("session",),
-    "replace_session": ("session",),
-    "email": ("email",),
-    "account": ("slug",),
-    "slug": ("slug",),
-    "cursor": ("cursor",),
-    "q": ("email",),
-    "ticket": ("ticket",),
-    "token": ("invitation_token", "reset_token"),
-    "departments": ("user",),
-}
 
 
 @dataclass
@@ -194,6 +118,10 @@ async def _people_at_work(world: World, api: Api) -> None:
     assert (await api.post("/password-resets", {"email": b.staff[2].email})).status_code == 202
     await world.house.finish()
     cursor = (await api.get("/users?limit=1", by=ada)).json()["next_cursor"]
+    role = (await api.post("/roles", {"name": "Role of Bravissimo", "rights": ["invoices.view"]}, by=ada)).json()["id"]
+    department = (await api.post("/departments", {"name": "Paris of Bravissimo", "code": "BRV"}, by=ada)).json()["id"]
+    hidden = await api.patch(f"/users/{b.staff[4].user_id}", {"restrictions": ["stock"], "departments": [department]}, by=ada)
+    assert hidden.status_code == 200, hidden.text
     one = world.database.fetchval
     identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
     world.ids = {
@@ -201,6 +129,8 @@ async def _people_at_work(world: World, api: Api) -> None:
         "user": str(b.staff[0].user_id),
         "user_invited": invited,
         "session": session,
+        "role": role,
+        "department": department,
         "identity": str(identities[0][0]),
         "slug": b.slug,
         "email": b.staff[3].email,
@@ -284,7 +214,7 @@ def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict
     """The operation with `value` in the place."""
     method, path = operation.split(" ")
     where, name = place
-    headers = {"If-Match": "*"} if method == "PUT" else {}
+    headers = {"If-Match": "*"} if method in {"PUT", "PATCH", "DELETE"} else {}
     query = ""
     body = None if row.body is None else json.loads(json.dumps(row.body).replace("new@nowhere", f"{uuid4().hex}@nowhere"))
     if where == "path":
@@ -301,7 +231,7 @@ def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict
         *outer, last = name.split(".")
         for part in outer:
             target = target.setdefault(part, {})
-        target[last] = [value] if last in {"departments", "options"} else value
+        target[last] = [value] if last in {"departments", "options", "rights", "restrictions"} else value
     path = re.sub(r"\{\w+\}", lambda _: own.get(row.path, str(uuid4())), path)
     return Shot(method, path + query, headers, body)
 

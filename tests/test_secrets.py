@@ -71,8 +71,24 @@ async def everything_that_people_do(api: Api, house: House, servers: Addresses) 
     await api.get(f"/users?q={NEW}", by=boss)
     await api.client.get(f"/api/v1/nothing/{invitation}?token={reset}", headers={"Authorization": f"Bearer {boss}"})
     await api.client.get(f"/invitation?token={invitation}")
+    await _given_a_first_password(api, boss, secrets)
     await api.delete("/session", by=boss)
     return secrets
+
+
+async def _given_a_first_password(api: Api, boss: str, secrets: list[str]) -> None:
+    key, email = {"Idempotency-Key": "first"}, "first@acme.example.com"
+    secrets += ["seven kites above the harbour", "an own phrase nobody set 75"]
+    assert (await api.patch("/account", {"admin_sets_password": True}, by=boss)).status_code == 200
+    body = {"email": email, "role": "user", "password": secrets[-2]}
+    assert (await api.post("/users", body, by=boss, headers=key)).status_code == 201
+    await api.post("/login", {"email": email, "password": secrets[-1]})
+    offered = await api.post("/login", {"email": email, "password": secrets[-2]}, headers=key)
+    assert offered.json()["code"] == "password_needed"
+    token = offered.json()["token"]
+    secrets.append(token)
+    assert (await api.post("/invitations/accept", {"token": token, "password": secrets[-3]})).status_code == 422
+    assert (await api.post("/invitations/accept", {"token": token, "password": secrets[-2]})).status_code == 204
 
 
 async def _in_bistro_too(api: Api, house: House, bistro: make.Company, email: str, secrets: list[str]) -> str:
@@ -131,10 +147,11 @@ async def test_the_access_log_says_these_things_and_no_more(house: House, server
     assert "secret" not in lines.getvalue()
 
 
-STATES = ("unknown", "active", "invited", "suspended", "struck_off", "deleted", "other_account")
+STATES = ("unknown", "active", "invited", "first_password", "suspended", "struck_off", "deleted", "other_account")
+FIRST = "seven kites above the harbour"
 
 
-async def people_in_seven_states(api: Api, house: House) -> tuple[make.Company, dict[str, str]]:
+async def people_in_every_state(api: Api, house: House) -> tuple[make.Company, dict[str, str]]:
     """A company, and an address for each state in which a person can be."""
     acme = await make.company(house, staff=4)
     bistro = await make.company(house, "Bistro", staff=1)
@@ -142,6 +159,9 @@ async def people_in_seven_states(api: Api, house: House) -> tuple[make.Company, 
     await api.sign_in(ada)
     active, suspended, struck, deleted = acme.staff
     await api.post("/users", {"email": "invited@acme.example.com", "role": "user"}, by=ada)
+    await api.patch("/account", {"admin_sets_password": True}, by=ada)
+    given = await api.post("/users", {"email": "first@acme.example.com", "role": "user", "password": FIRST}, by=ada)
+    assert given.status_code == 201, given.text
     await api.patch(f"/users/{suspended.user_id}", {"status": "suspended"}, by=ada)
     await api.patch(f"/users/{struck.user_id}", {"status": "struck_off"}, by=ada)
     await api.delete(f"/users/{deleted.user_id}", by=ada)
@@ -149,6 +169,7 @@ async def people_in_seven_states(api: Api, house: House) -> tuple[make.Company, 
         "unknown@acme.example.com",
         active.email,
         "invited@acme.example.com",
+        "first@acme.example.com",
         suspended.email,
         struck.email,
         deleted.email,
@@ -164,7 +185,7 @@ def seen(answer: httpx.Response, email: str) -> tuple[int, str, list[tuple[str, 
 
 
 async def test_x4_a_wrong_password_tells_nothing(api: Api, house: House) -> None:
-    _, people = await people_in_seven_states(api, house)
+    _, people = await people_in_every_state(api, house)
     for extra in ({}, {"account": "acme"}, {"account": "nowhere"}):
         answers = {
             state: seen(await api.post("/login", {"email": email, "password": "a wrong guess", **extra}), email)
@@ -175,29 +196,34 @@ async def test_x4_a_wrong_password_tells_nothing(api: Api, house: House) -> None
 
 
 async def test_x4_the_right_password_tells_only_whoever_may_know(api: Api, house: House) -> None:
-    _, people = await people_in_seven_states(api, house)
-    silent = ("unknown", "invited", "struck_off", "deleted", "other_account")
+    _, people = await people_in_every_state(api, house)
+    silent = ("unknown", "invited", "first_password", "struck_off", "deleted", "other_account")
     answers = {}
     for state, email in people.items():
         answers[state] = seen(await api.post("/login", {"email": email, "password": make.PASSWORD, "account": "acme"}), email)
     assert len({repr(answers[state]) for state in silent}) == 1, answers
     assert (answers["active"][0], answers["suspended"][0], answers["unknown"][0]) == (201, 403, 401)
+    first = {email: await api.post("/login", {"email": email, "password": FIRST}) for email in people.values()}
+    assert [email for email, answer in first.items() if answer.json()["code"] == "password_needed"] == [people["first_password"]]
+    assert {answer.status_code for email, answer in first.items() if email != people["first_password"]} == {401}
 
 
 async def test_x4_a_forgotten_password_tells_nothing(api: Api, house: House) -> None:
-    _, people = await people_in_seven_states(api, house)
+    _, people = await people_in_every_state(api, house)
     answers = {state: seen(await api.post("/password-resets", {"email": email}), email) for state, email in people.items()}
     assert len(set(map(repr, answers.values()))) == 1, answers
     assert answers["unknown"][0] == 202
 
 
 async def test_x4_an_invitation_tells_nothing_about_other_accounts(api: Api, house: House, servers: Addresses) -> None:
-    _, people = await people_in_seven_states(api, house)
+    _, people = await people_in_every_state(api, house)
     third = await make.company(house, "Third", staff=0)
     await api.sign_in(third.administrator)
+    await api.patch("/account", {"admin_sets_password": True}, by=third.administrator)
     answers = {}
-    for state, email in people.items():
-        answer = await api.post("/users", {"email": email.upper(), "role": "user"}, by=third.administrator)
+    for number, (state, email) in enumerate(people.items()):
+        first = {"password": FIRST} if number % 2 else {}
+        answer = await api.post("/users", {"email": email.upper(), "role": "user", **first}, by=third.administrator)
         status, text, headers = seen(answer, email)
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.]+Z", "<x>", text)
         answers[state] = (status, text, [header for header in headers if header[0] != "content-length"])

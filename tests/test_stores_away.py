@@ -61,6 +61,7 @@ async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_po
             ("POST", "/password-resets", {"email": acme.staff[0].email}, None),
             ("POST", "/password-resets/confirm", {"token": reset, "password": GOOD}, None),
             ("POST", "/invitations/accept", {"token": token, "password": GOOD}, None),
+            ("POST", "/email-changes", {"email": "b@acme.example.com", "password": make.PASSWORD}, acme.administrator),
         ]
         await _all_unavailable(api, calls)
         after = await every_row(servers)

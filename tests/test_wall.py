@@ -108,6 +108,12 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
                 ),
                 {"a": company.account_id, "i": uuid7(), "u": company.administrator.user_id},
             )
+            for statement in (
+                "INSERT INTO roles (account_id, id, name, rights) VALUES (:a, :i, 'Own', '{}')",
+                "INSERT INTO departments (account_id, id, name) VALUES (:a, :i, 'Paris')",
+                "INSERT INTO restrictions (account_id, scope, subject, sections) VALUES (:a, 'user', CAST(CAST(:i AS uuid) AS text), '{stock}')",
+            ):
+                await session.execute(text(statement), {"a": company.account_id, "i": uuid7()})
             await idempotency.claim(session, user_id=company.administrator.user_id, key="k", fingerprint=b"x")
         found.append(company)
     return found[0], found[1]

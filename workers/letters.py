@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.accounts import Account, get_account
-from tenants.identities import Identity
+from tenants.email_changes import EmailChange
+from tenants.identities import Identity, find_identity
 from tenants.invitations import Invitation
 from tenants.licences import LicenceChange
 from tenants.outbox import Lease, Letter, OwedMail
@@ -130,12 +131,53 @@ async def seats_changed(session: AsyncSession, desk: Desk, lease: Lease) -> Emai
     )
 
 
+async def email_change(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """To the new address: the link that confirms it, once, for a day. Never to an address that is somebody's already."""
+    change = await session.get_one(EmailChange, lease.about)
+    over = change.confirmed_at or change.revoked_at or change.expires_at <= await _now(session)
+    if over or await find_identity(session, change.new_email) is not None:
+        return None
+    # By address alone: whether its owner is the person is not known yet, and a name could carry anything to strangers.
+    reader = await _at(session, lease, change, name="", email=change.new_email)
+    token = desk.signer.link(Purpose.EMAIL_CHANGE, account_id=None, row_id=change.id, nonce=change.nonce)
+    return desk.stationery.write(
+        Letter.EMAIL_CHANGE,
+        reader,
+        mail=(lease.account_id, lease.id),
+        link=f"{desk.stationery.public_url}/email-change?token={token}",
+        email=change.new_email,
+        until=moment(change.expires_at, reader),
+    )
+
+
+async def email_changed(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
+    """To the old address: what it was changed to, when, and the link that puts it back, once, for 72 hours."""
+    change = await session.get_one(EmailChange, lease.about)
+    confirmed, until = change.confirmed_at, change.revocable_until
+    if confirmed is None or until is None or change.revoked_at or until <= await _now(session):
+        return None
+    reader = await _at(session, lease, change, name=(await _user(session, lease)).name, email=change.old_email)
+    token = desk.signer.link(Purpose.EMAIL_REVOKE, account_id=None, row_id=change.id, nonce=change.nonce)
+    return desk.stationery.write(
+        Letter.EMAIL_CHANGED,
+        reader,
+        mail=(lease.account_id, lease.id),
+        link=f"{desk.stationery.public_url}/email-change/revoke?token={token}",
+        old=change.old_email,
+        new=change.new_email,
+        when=moment(confirmed, reader),
+        until=moment(until, reader),
+    )
+
+
 _WRITERS: dict[Letter, Writer] = {
     Letter.INVITATION: invitation,
     Letter.INVITATION_RENEWAL: invitation_renewal,
     Letter.PASSWORD_RESET: password_reset,
     Letter.PASSWORD_CHANGED: password_changed,
     Letter.SEATS_CHANGED: seats_changed,
+    Letter.EMAIL_CHANGE: email_change,
+    Letter.EMAIL_CHANGED: email_changed,
 }
 
 
@@ -161,6 +203,13 @@ async def _active(session: AsyncSession, lease: Lease) -> User | None:
 async def _reader(session: AsyncSession, user: User, account: Account) -> Reader:
     identity = await session.get_one(Identity, user.identity_id)
     return Reader(user.name, user.email, identity.language, account.time_zone)
+
+
+async def _at(session: AsyncSession, lease: Lease, change: EmailChange, *, name: str, email: str) -> Reader:
+    # The address is the change's: the user has the other one of the two.
+    identity = await session.get_one(Identity, change.identity_id)
+    account = await get_account(session, lease.account_id)
+    return Reader(name, email, identity.language, account.time_zone)
 
 
 async def _now(session: AsyncSession) -> datetime:

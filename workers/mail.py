@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
@@ -23,6 +24,8 @@ log = logging.getLogger("portillon.mail")
 
 LANES = 4
 _CLAIMED_AT_ONCE = 4 * LANES
+# Bulk mail in hand is mail that a stopped worker must give back; a few for each lane are enough to keep them busy.
+_BULK_CLAIMED_AT_ONCE = 2 * LANES
 # Seconds until the next try, by the number of tries so far; the last one for all that follow.
 _BACK_OFF = (30, 60, 120, 300, 600, 1200, 2400, 3600)
 # A mail is handed over within this part of its lease, so that it is settled before the lease is another's.
@@ -44,7 +47,11 @@ class InHand:
 
 
 class MailRoom:
-    """Several lanes, each with its own line to the mail server, empty the outbox together: one slow recipient holds up one lane."""
+    """Several lanes, each with its own line to the mail server, empty the outbox together: one slow recipient holds up one lane.
+
+    Mail that is not bulk goes first, and one lane is always kept for it: however slow the server is with thousands of invitations,
+    a reset leaves at once.
+    """
 
     def __init__(self, house: House, post_office: PostOffice, *, lanes: int = LANES) -> None:
         """Nothing starts yet. Raises for a template that does not compile."""
@@ -53,8 +60,13 @@ class MailRoom:
         self._post_office = post_office
         self._lanes: list[asyncio.Task[None] | None] = [None] * lanes
         self._claimed: deque[InHand] = deque()
+        self._bulk: deque[InHand] = deque()
+        self._bulk_lanes = max(1, lanes - 1)
+        self._bulk_at_work = 0
+        self._turn: UUID | None = None
         self._claiming = asyncio.Lock()
         self._rings = 0
+        self._looked = -1
         self._closing = False
 
     def wake(self) -> None:
@@ -76,8 +88,8 @@ class MailRoom:
             lane.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         with suppress(Unavailable, DBAPIError):
-            while self._claimed:
-                await self._write_down(self._claimed.popleft().lease, Outcome("later", "the worker was stopped"), timedelta(0))
+            for mail in (*self._claimed, *self._bulk):
+                await self._write_down(mail.lease, Outcome("later", "the worker was stopped"), timedelta(0))
 
     def _at_work(self) -> list[asyncio.Task[None]]:
         return [lane for lane in self._lanes if lane is not None and not lane.done()]
@@ -104,32 +116,49 @@ class MailRoom:
 
     async def _deliver_all(self, line: Line) -> None:
         while (mail := await self._next()) is not None:
-            if self._claimed:
+            if self._claimed or self._may_begin_bulk:
                 self._start_a_lane()
             try:
                 await self._deliver(mail, line)
             except asyncio.CancelledError:
                 self._claimed.append(mail)
                 raise
+            finally:
+                self._bulk_at_work -= mail.lease.bulk
 
     async def _next(self) -> InHand | None:
         async with self._claiming:
-            if not self._claimed and not self._closing:
+            if self._must_look and not self._closing:
                 await self._claim()
-            while self._claimed and not self._closing:
-                mail = self._claimed.popleft()
+            while not self._closing and (pile := self._claimed or (self._may_begin_bulk and self._bulk)):
+                mail = pile.popleft()
                 # Too late to begin: the lease runs out by itself and the mail is due again.
                 if mail.seconds_left > 0:
+                    self._bulk_at_work += mail.lease.bulk
                     return mail
         return None
 
+    @property
+    def _may_begin_bulk(self) -> bool:
+        return bool(self._bulk) and self._bulk_at_work < self._bulk_lanes
+
+    @property
+    def _must_look(self) -> bool:
+        # A bell that rang since may be for mail that goes before all that is in hand.
+        return not self._claimed and (not self._bulk or self._looked != self._rings)
+
     async def _claim(self) -> None:
-        seconds = self._house.settings.mail_lease
+        seconds, rings = self._house.settings.mail_lease, self._rings
         until = monotonic() + seconds * _USABLE
+        room = max(0, _BULK_CLAIMED_AT_ONCE - len(self._bulk)) if self._bulk_at_work < self._bulk_lanes else 0
         async with self._house.database.transaction() as session:
             await outbox.step_into_sorting_room(session)
-            leases = await outbox.claim(session, limit=_CLAIMED_AT_ONCE, lease_seconds=seconds)
-        self._claimed.extend(InHand(lease, until) for lease in leases)
+            leases = await outbox.claim(session, limit=_CLAIMED_AT_ONCE, lease_seconds=seconds, bulk=room, after=self._turn)
+        for lease in leases:
+            (self._bulk if lease.bulk else self._claimed).append(InHand(lease, until))
+        # There may be more of what goes first: then the next lane that is free looks again, whatever else is in hand.
+        self._looked = rings if len(self._claimed) < _CLAIMED_AT_ONCE else -1
+        self._turn = self._bulk[-1].lease.account_id if self._bulk else None
 
     async def _deliver(self, mail: InHand, line: Line) -> None:
         lease = mail.lease

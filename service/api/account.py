@@ -8,13 +8,14 @@ from litestar.params import JSONBody
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.api.shapes import AccountName
+from service.api.shapes import AccountName, Sections
 from service.dependencies import Actor, House, Session
 from service.routes import Open, get, patch
-from tenants import accounts, licences
+from tenants import accounts, licences, restrictions
 from tenants.accounts import Account
 from tenants.activity import Event, record
 from tenants.catalogue import AccountKind
+from tenants.departments import count_departments
 from tenants.licences import Licence
 from tenants.users import count_users
 
@@ -22,7 +23,10 @@ Labels = dict[str, str]
 
 
 class AccountSettings(msgspec.Struct):
-    """What an account decides for itself. `idle_timeout` in minutes."""
+    """What an account decides for itself. `idle_timeout` in minutes; `restrictions` are sections hidden from all but administrators.
+
+    `admin_sets_password` says whether administrators may set the first password of somebody new.
+    """
 
     id: str
     kind: AccountKind
@@ -35,6 +39,8 @@ class AccountSettings(msgspec.Struct):
     sessions_per_user: int
     idle_timeout: int
     show_holders: bool
+    admin_sets_password: bool
+    restrictions: list[str]
 
 
 class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +53,8 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
     sessions_per_user: Annotated[int, msgspec.Meta(ge=1, le=10)] | UnsetType = UNSET
     idle_timeout: Annotated[int, msgspec.Meta(ge=5, le=240)] | UnsetType = UNSET
     show_holders: bool | UnsetType = UNSET
+    admin_sets_password: bool | UnsetType = UNSET
+    restrictions: Sections | UnsetType = UNSET
 
 
 class Limit(msgspec.Struct):
@@ -115,18 +123,20 @@ class CatalogueCard(msgspec.Struct):
 @get("/account", right="account.view")
 async def read_account(session: Session, actor: Actor) -> AccountSettings:
     """The caller's account and its settings."""
-    return _settings(await accounts.get_account(session, actor.account_id))
+    return await _settings(session, await accounts.get_account(session, actor.account_id))
 
 
 @patch("/account", right="account.manage")
-async def change_account(data: JSONBody[AccountChange], session: Session, actor: Actor) -> AccountSettings:
+async def change_account(data: JSONBody[AccountChange], session: Session, actor: Actor, house: House) -> AccountSettings:
     """Change settings; they work at the next request of everyone in the account."""
     account = await accounts.get_account(session, actor.account_id)
     wanted = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
+    if "restrictions" in wanted:
+        await restrictions.restrict_account(session, house.catalogue, actor, account, wanted.pop("restrictions"))
     before, after = await accounts.change_settings(session, account, wanted=wanted)
     if after:
         record(session, Event.ACCOUNT_CHANGED, by=actor, on=("account", account.id, account.name), before=before, after=after)
-    return _settings(account)
+    return await _settings(session, account)
 
 
 @get("/account/licence", right="licence.view")
@@ -166,7 +176,7 @@ async def licence_card(session: AsyncSession, licence: Licence, *, in_use: int) 
     return LicenceCard(
         plan=licence.plan,
         users=Limit(licence.users, await count_users(session)),
-        departments=Limit(licence.departments, 0),
+        departments=Limit(licence.departments, await count_departments(session)),
         seats=Limit(licence.seats, in_use),
         accountant_seats=licence.accountant_seats,
         options=list(licence.options),
@@ -176,7 +186,7 @@ async def licence_card(session: AsyncSession, licence: Licence, *, in_use: int) 
     )
 
 
-def _settings(account: Account) -> AccountSettings:
+async def _settings(session: AsyncSession, account: Account) -> AccountSettings:
     return AccountSettings(
         id=str(account.id),
         kind=account.kind,
@@ -189,6 +199,8 @@ def _settings(account: Account) -> AccountSettings:
         sessions_per_user=account.sessions_per_user,
         idle_timeout=account.idle_timeout,
         show_holders=account.show_holders,
+        admin_sets_password=account.admin_sets_password,
+        restrictions=sorted(await restrictions.find_hidden(session, "account")),
     )
 
 

@@ -6,14 +6,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.api.account import LicenceCard, licence_card
 from service.api.shapes import AccountName, Email, Key, PersonName, Reason, Slug
 from service.dependencies import Actor, House, Session
-from service.etags import etag, version_etag, wanted_version
+from service.etags import IfMatch, etag, version_etag, wanted_version
 from service.paging import Cursor, Limit, Page, read_page
 from service.routes import get, patch, post, put
 from tenants import accounts, licences, resellers
@@ -25,7 +25,6 @@ from tenants.users import count_users
 
 Status = Literal["active", "suspended", "closed"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=licences.MOST)]
-IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", max_length=100, description="The ETag that was read, or *")]
 
 
 class FirstAdministrator(msgspec.Struct, forbid_unknown_fields=True):

@@ -6,10 +6,10 @@ import msgspec
 from litestar.params import JSONBody
 
 from service.api.shapes import Email, Password, PersonName, Token
-from service.dependencies import Actor, House, Origin
+from service.dependencies import Actor, House, Language, Origin
 from service.entrances import accept_invitation, ask_for_reset, change_password, confirm_reset
 from service.routes import Open, post, put
-from tenants import invitations
+from tenants import invitation_links
 
 
 class ForgottenPassword(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,11 +53,17 @@ class InvitingAccount(msgspec.Struct):
 
 
 class InvitationCard(msgspec.Struct):
-    """What the holder of a link may know."""
+    """What the holder of a link may know before accepting. `role_name` is in the reader's language; `departments` null is all of them.
+
+    With `identity_exists` the acceptance asks for the password that the address has, else for a new one.
+    """
 
     email: str
     account: InvitingAccount
     invited_by: str
+    role: str
+    role_name: str
+    departments: list[str] | None
     language: str
     identity_exists: bool
     expires_at: datetime
@@ -82,14 +88,18 @@ async def change(data: JSONBody[PasswordChange], actor: Actor, house: House, ori
 
 
 @post("/invitations/lookup", right=Open.TO_ANYONE, status_code=200, refuses=(410,))
-async def look_up(data: JSONBody[Link], house: House, origin: Origin) -> InvitationCard:
+async def look_up(data: JSONBody[Link], house: House, origin: Origin, language: Language) -> InvitationCard:
     """What an invitation link is about. Uses nothing up."""
     async with house.database.transaction(origin=origin) as session:
-        invitation, user, identity, account = await invitations.look_up(session, house.signer, data.token)
+        invitation, user, identity, account = await invitation_links.look_up(session, house.signer, data.token)
+        offer = await invitation_links.read_offer(session, house.catalogue, account, user, language=language)
     return InvitationCard(
         email=user.email,
         account=InvitingAccount(account.name),
         invited_by=invitation.invited_by,
+        role=user.role,
+        role_name=offer.role,
+        departments=offer.departments,
         language=invitation.language,
         identity_exists=identity.password_hash is not None,
         expires_at=invitation.expires_at,
@@ -106,7 +116,7 @@ async def accept(data: JSONBody[Acceptance], house: House, origin: Origin) -> No
 async def renew(data: JSONBody[Link], house: House, origin: Origin) -> None:
     """Tell the account's administrators that an expired link was tried. Always the same answer."""
     async with house.database.transaction(origin=origin) as session:
-        await invitations.ask_for_renewal(session, house.signer, data.token)
+        await invitation_links.ask_for_renewal(session, house.signer, data.token)
 
 
 routes = [ask, confirm, change, look_up, accept, renew]

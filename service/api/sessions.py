@@ -7,8 +7,11 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.types import Scope
 
 from service.api.shapes import Email, Password, Slug
+from service.authentication import Answer, as_json
+from service.authentication import Caller as CallerOf
 from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open, delete, get, post
 from tenants import sessions, signing_in
@@ -133,10 +136,10 @@ def _written(reason: str | None) -> str | None:
     return None if reason is None else one_line("reason", reason, longest=300, shortest=0) or None
 
 
-def answer_of(caller: Caller) -> bytes:
+def answer_of(caller: CallerOf, _: Scope) -> Answer:
     """`WhoAmI` as JSON: prepared but for the seat."""
     since = caller.since or 0
-    return b'%b,"seat":{"kind":"pool","since":"%b"}}' % (caller.known.answer, moment(since))
+    return as_json(b'%b,"seat":{"kind":"pool","since":"%b"}}' % (caller.known.answer, moment(since)))
 
 
 @lru_cache(maxsize=20_000)

@@ -13,4 +13,6 @@ AccountName = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 Reason = Annotated[str, msgspec.Meta(max_length=300)]
-Departments = list[UUID] | None
+Departments = Annotated[list[UUID], msgspec.Meta(max_length=1000)] | None
+Sections = Annotated[list[Annotated[str, msgspec.Meta(max_length=60)]], msgspec.Meta(max_length=500)]
+Rights = Annotated[list[Annotated[str, msgspec.Meta(max_length=120)]], msgspec.Meta(max_length=2000)]

@@ -16,7 +16,16 @@ from service.routes import Open
 from tenants import sessions, signing_in
 from tenants.actors import Origin as OriginOf
 from tenants.entering import SignedIn
-from tenants.errors import DomainError, Invalid, InvalidCredentials, NotFound, NotSignedIn, TooManyAttempts, Unavailable
+from tenants.errors import (
+    DomainError,
+    Invalid,
+    InvalidCredentials,
+    NotFound,
+    NotSignedIn,
+    PasswordNeeded,
+    TooManyAttempts,
+    Unavailable,
+)
 
 # After this the end of a session is no news.
 _WORTH_TELLING = timedelta(days=1)
@@ -86,6 +95,8 @@ def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "
 def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer:
     """What a person sees who may not enter, or not yet. Nothing here is a dead end."""
     wanted = own_path(fields.text("next"))
+    if isinstance(error, PasswordNeeded):
+        return view.go(f"/invitation?token={quote(error.facts['token'])}")
     if error.code in _PAGE_OF:
         return view.show(_PAGE_OF[error.code], status=status_of(error), here="", next=wanted, **error.facts)
     email = fields.text("email")

@@ -9,7 +9,7 @@ from service.console.view import Answer, View, ViewOf, status_of
 from service.dependencies import House, Origin
 from service.entrances import accept_invitation
 from service.routes import Open
-from tenants import invitations
+from tenants import invitation_links
 from tenants.errors import (
     DomainError,
     Invalid,
@@ -35,7 +35,7 @@ async def accept(view: ViewOf, house: House, origin: Origin) -> Answer:
     token, name = fields.text("token"), fields.text("name").strip()
     try:
         async with house.database.transaction() as session:
-            found = await invitations.read_link(session, house.signer, token)
+            found = await invitation_links.read_link(session, house.signer, token)
         await accept_invitation(house, token=token, name=name or None, password=fields.text("password"), origin=origin)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
         return _show_dead_link(view, error, token)
@@ -50,14 +50,16 @@ async def renew(view: ViewOf, house: House, origin: Origin) -> Answer:
     """Tell the account's administrators that an expired link was tried. Always the same answer."""
     token = (await view.fields()).text("token")
     async with house.database.transaction(origin=origin) as session:
-        await invitations.ask_for_renewal(session, house.signer, token)
+        await invitation_links.ask_for_renewal(session, house.signer, token)
     return view.show("renewal_asked.html", here="/login")
 
 
 async def _show_invitation(view: View, token: str, *, status: int = 200, retry_after: int | None = None, **facts: Any) -> Answer:
     try:
         async with view.house.database.transaction() as session:
-            invitation, user, identity, account = await invitations.read_link(session, view.house.signer, token)
+            invitation, user, identity, account = await invitation_links.read_link(session, view.house.signer, token)
+            catalogue, language = view.house.catalogue, view.language
+            offer = await invitation_links.read_offer(session, catalogue, account, user, language=language)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
         return _show_dead_link(view, error, token)
     known: dict[str, Any] = {
@@ -66,9 +68,12 @@ async def _show_invitation(view: View, token: str, *, status: int = 200, retry_a
         "name": user.name,
         "inviting": account.name,
         "invited_by": invitation.invited_by,
+        "role": offer.role,
+        "departments": offer.departments,
         "expires_at": invitation.expires_at,
         "zone": account.time_zone,
         "has_password": identity.password_hash is not None,
+        "had_first_password": identity.first_password_hash is not None,
         "shortest": view.house.settings.password_min_length,
         "complaints": [],
         "notice": None,

@@ -6,7 +6,7 @@ from litestar import Request, Router
 from litestar.di import Provide
 from litestar.types import Middleware
 
-from service.console import assets, entering, home, invitations, passwords
+from service.console import assets, email_changes, entering, home, invitations, passwords
 from service.console.forms import only_our_forms
 from service.console.refusals import page_handlers
 from service.console.view import View
@@ -21,7 +21,14 @@ def console_routes(house: House, *, gate: Middleware) -> Router:
 
     return Router(
         "/",
-        route_handlers=[*home.routes, *entering.routes, *passwords.routes, *invitations.routes, *assets.routes],
+        route_handlers=[
+            *home.routes,
+            *entering.routes,
+            *passwords.routes,
+            *invitations.routes,
+            *email_changes.routes,
+            *assets.routes,
+        ],
         middleware=[gate],
         guards=[only_our_forms(house)],
         dependencies={"view": Provide(the_view, sync_to_thread=False)},

@@ -5,7 +5,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 
@@ -21,59 +23,70 @@ _INSIDE = {"evalsha", "hmget", "time", "zscore", "zadd", "zremrangebyscore", "zc
 _OURS = {"info", "ping", "auth", "client|setinfo", "client|setname", "select", "hello"}
 
 
+@dataclass
+class Asked:
+    """One kind of request and what its rounds found: loads, round trips to Valkey each, statements to PostgreSQL in all."""
+
+    key: str
+    title: str
+    path: str
+    loads: list[Load] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    statements: list[float] = field(default_factory=list)
+
+
 async def measure(on: Stage, *, rounds: int, seconds: float) -> Figures:
-    """Interleaved rounds of both."""
+    """Interleaved rounds of all."""
     async with on.house() as house:
         company = (await hire(house, on, companies=1, staff=TOKENS, name="Requests"))[0]
         tokens = await sign_in(house, company.people)
     script = working_script(on.folder / "requests.lua", tokens)
     bares: list[Load] = []
-    ours: list[Load] = []
-    calls: list[float] = []
-    statements: list[float] = []
+    ours = [
+        Asked("session_request", "GET /session", "/api/v1/session"),
+        Asked("gate_request", "GET /gate/check", "/gate/check?right=invoices.view"),
+    ]
     (api,) = on.start_apis(1, quiet=True)
     with _bare() as bare:
-        for server, path, one in ((bare, "/bare", None), (api, "/api/v1/session", script)):
-            run([server], path, connections=CONNECTIONS, seconds=1, script=one)
+        run([bare], "/bare", connections=CONNECTIONS, seconds=1)
+        for asked in ours:
+            run([api], asked.path, connections=CONNECTIONS, seconds=1, script=script)
         for _ in range(rounds):
             bares.append(run([bare], "/bare", connections=CONNECTIONS, seconds=seconds))
-            before, since = _calls(on), await _now(on)
-            load = run([api], "/api/v1/session", connections=CONNECTIONS, seconds=seconds, script=script)
-            calls.append(_since(before, _calls(on), load))
-            statements.append(float(await _statements(on, since)))
-            ours.append(load)
+            for asked in ours:
+                await _round(on, api, asked, seconds, script)
     on.stop_apis()
-    return _figures(bares, ours, calls, statements)
+    figures = Figures()
+    for asked in ours:
+        figures.add(_figures(bares, asked))
+    return figures
 
 
-def _figures(bares: list[Load], ours: list[Load], calls: list[float], statements: list[float]) -> Figures:
-    throughput = [mine.per_second / bare.per_second for mine, bare in zip(ours, bares, strict=True)]
-    cpu = [mine.cpu_us / bare.cpu_us for mine, bare in zip(ours, bares, strict=True)]
-    middle = sorted(ours, key=lambda load: load.per_second)[len(ours) // 2]
+async def _round(on: Stage, api: Process, asked: Asked, seconds: float, script: Path) -> None:
+    before, since = _calls(on), await _now(on)
+    load = run([api], asked.path, connections=CONNECTIONS, seconds=seconds, script=script)
+    asked.calls.append(_since(before, _calls(on), load))
+    asked.statements.append(float(await _statements(on, since)))
+    asked.loads.append(load)
+
+
+def _figures(bares: list[Load], asked: Asked) -> Figures:
+    throughput = [mine.per_second / bare.per_second for mine, bare in zip(asked.loads, bares, strict=True)]
+    cpu = [mine.cpu_us / bare.cpu_us for mine, bare in zip(asked.loads, bares, strict=True)]
+    middle = sorted(asked.loads, key=lambda load: load.per_second)[len(asked.loads) // 2]
+    key, title = asked.key, asked.title
     return Figures(
         [
-            Ratio("session_requests", "GET /session: throughput against a bare Litestar route", "at least", 0.6, throughput),
+            Ratio(f"{key}s", f"{title}: throughput against a bare Litestar route", "at least", 0.6, throughput),
+            Ratio(f"{key}s_cpu", f"{title}: server CPU against a bare Litestar route", "at most", 1 / 0.6, cpu, drawn=False),
+            Ratio(f"{key}s_valkey", f"Round trips to Valkey per {title}", "at most", 1.01, asked.calls, drawn=False),
             Ratio(
-                "session_requests_cpu",
-                "GET /session: server CPU against a bare Litestar route",
-                "at most",
-                1 / 0.6,
-                cpu,
-                drawn=False,
-            ),
-            Ratio("session_requests_valkey", "Round trips to Valkey per GET /session", "at most", 1.01, calls, drawn=False),
-            Ratio(
-                "session_requests_postgresql",
-                "Statements to PostgreSQL in a round of GET /session",
-                "at most",
-                0,
-                statements,
-                drawn=False,
+                f"{key}s_postgresql", f"Statements to PostgreSQL in a round of {title}", "at most", 0, asked.statements, drawn=False
             ),
         ],
         [
-            Number("session_requests_per_second", "GET /session, one process", middle.per_second, "requests/s"),
-            Number("session_request_cpu", "Server CPU per GET /session", middle.cpu_us, "µs"),
+            Number(f"{key}s_per_second", f"{title}, one process", middle.per_second, "requests/s"),
+            Number(f"{key}_cpu", f"Server CPU per {title}", middle.cpu_us, "µs"),
         ],
     )
 

@@ -1,6 +1,7 @@
 """Links as mails carry them, for tests that open them."""
 
 from tenants import invitations, password_resets
+from tenants.email_changes import EmailChange
 from tenants.house import House
 from tenants.identities import normal_email
 from tenants.password_resets import PasswordReset
@@ -29,3 +30,12 @@ async def reset_token(house: House, email: str) -> str:
     async with house.database.transaction() as session:
         reset = (await session.scalars(select(PasswordReset).order_by(PasswordReset.id.desc()).limit(1))).one()
     return house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=reset.id, nonce=reset.nonce)
+
+
+async def email_change_token(house: House, purpose: Purpose) -> str:
+    """The token of the newest letter about a change of address: to the new one, or back to the old one."""
+    from sqlalchemy import select
+
+    async with house.database.transaction() as session:
+        change = (await session.scalars(select(EmailChange).order_by(EmailChange.id.desc()).limit(1))).one()
+    return house.signer.link(purpose, account_id=None, row_id=change.id, nonce=change.nonce)

@@ -10,9 +10,14 @@ from tests import make
 from tests.console.tab import SAME_ORIGIN, Tab
 
 FORM = "application/x-www-form-urlencoded"
-FORMS_OF_SIGNED_IN = ("/logout", "/switch", "/sessions/019a8b3c-0000-7000-8000-000000000000/end")
-FORMS_OF_STRANGERS = ("/login", "/forgot", "/reset", "/invitation", "/invitation/renew", "/language")
-PAGES = ("/", "/login", "/forgot", "/reset?token=x", "/invitation?token=x", "/static/portillon.css", "/static/portillon.svg")
+FORMS_OF_SIGNED_IN = ("/logout", "/switch", "/account/email", "/sessions/019a8b3c-0000-7000-8000-000000000000/end")
+FORMS_OF_STRANGERS = (
+    "/login", "/forgot", "/reset", "/invitation", "/invitation/renew", "/email-change", "/email-change/revoke", "/language",
+)  # fmt: skip
+PAGES = (
+    "/", "/login", "/forgot", "/reset?token=x", "/invitation?token=x", "/account/email", "/email-change?token=x",
+    "/email-change/revoke?token=x", "/static/portillon.css", "/static/portillon.svg",
+)  # fmt: skip
 
 
 async def everything(servers: Addresses) -> dict[str, list[str]]:

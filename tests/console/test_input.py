@@ -27,11 +27,11 @@ async def test_x8_what_is_no_address_is_said_beside_its_field(tab: Tab, emptied:
 )
 async def test_names_are_text_and_nothing_else(tab: Tab, house: House, name: str) -> None:
     acme = await make.company(house, staff=0)
-    from tenants import accounts, users
+    from tenants import accounts, assignments
 
     admin = await make.actor(house, acme, acme.administrator)
     async with house.database.transaction(acme.account_id) as session:
-        await users.change_user(session, house.catalogue, admin, acme.administrator.user_id, name=name)
+        await assignments.change_user(session, house.catalogue, admin, acme.administrator.user_id, wanted={"name": name})
         await accounts.change_settings(session, await accounts.get_account(session, acme.account_id), wanted={"name": name})
     await tab.sign_in(acme.administrator)
     page = (await tab.open("/")).text

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
 
-from tenants import invitations
+from tenants import departments, invitations
 from tenants.house import House
 from tenants.invitations import Invitation
 from tests import make
+from tests.api import Api
 from tests.console.links import NEW_PASSWORD, invited, reset_token
 from tests.console.tab import Tab
 
@@ -38,6 +39,49 @@ async def test_joining_by_an_invitation_ends_at_a_filled_in_sign_in(tab: Tab, ho
     assert len(acme.people) == 1
 
 
+async def test_the_page_tells_role_and_departments_in_the_readers_language(tab: Tab, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    admin = await make.actor(house, acme, acme.administrator)
+    async with house.database.transaction(acme.account_id) as session:
+        await departments.create_department(session, admin, name="Lyon")
+        brest = await departments.create_department(session, admin, name="Brest <1>")
+        user = await invitations.invite(
+            session, house.catalogue, admin, email="new@acme.example.com", role="user", departments=[brest.id]
+        )
+        other = await invitations.invite(session, house.catalogue, admin, email="all@acme.example.com", role="administrator")
+    token = await make.invitation_token(house, acme.account_id, user.id)
+    page = await tab.open(f"/invitation?token={token}")
+    for words in ("Your role", "<bdi>User</bdi>", "Your departments", "<bdi>Brest &lt;1&gt;</bdi>", "Choose a password"):
+        assert words in page.text
+    assert "Lyon" not in page.text
+    french = Tab(tab.client, accept_language="fr")
+    page = await french.open(f"/invitation?token={await make.invitation_token(house, acme.account_id, other.id)}")
+    for words in ("Votre rôle", "<bdi>Administrateur</bdi>", "Vos départements", "Tous", "Choisissez un mot de passe"):
+        assert words in page.text
+
+
+async def test_a_first_password_leads_from_the_sign_in_page_to_the_choice_of_an_own_one(tab: Tab, api: Api, house: House) -> None:
+    acme = await make.company(house, staff=0)
+    await api.sign_in(acme.administrator)
+    await api.patch("/account", {"admin_sets_password": True}, by=acme.administrator)
+    first = "seven kites above the harbour"
+    body = {"email": "new@acme.example.com", "role": "user", "password": first}
+    user = (await api.post("/users", body, by=acme.administrator)).json()["id"]
+    await tab.open("/login")
+    sent_on = await tab.submit("/login", email="new@acme.example.com", password=first)
+    token = await make.invitation_token(house, acme.account_id, user)
+    assert (sent_on.status_code, sent_on.headers["location"]) == (303, f"/invitation?token={token}")
+    assert tab.session is None
+    page = await tab.open(sent_on.headers["location"])
+    assert "You were given a first password. It works no further" in page.text
+    same = await tab.submit("/invitation", password=first)
+    assert same.status_code == 422
+    assert "This is the first password that you were given." in same.text
+    assert (await tab.submit("/invitation", name="Nina", password=NEW_PASSWORD)).status_code == 200
+    assert (await tab.submit("/login", password=NEW_PASSWORD)).status_code == 303
+    assert tab.session is not None
+
+
 async def test_an_existing_person_joins_with_the_password_they_have(tab: Tab, house: House) -> None:
     acme = await make.company(house, staff=1)
     beta = await make.company(house, "Beta", staff=0)
@@ -45,7 +89,9 @@ async def test_an_existing_person_joins_with_the_password_they_have(tab: Tab, ho
     async with house.database.transaction(beta.account_id) as session:
         user = await invitations.invite(session, house.catalogue, admin, email=acme.staff[0].email, role="user")
     token = await make.invitation_token(house, beta.account_id, user.id)
-    await tab.open(f"/invitation?token={token}")
+    page = await tab.open(f"/invitation?token={token}")
+    assert "This address has a password here already." in page.text
+    assert "Choose a password" not in page.text
     wrong = await tab.submit("/invitation", name="Person", password="not the password")
     assert wrong.status_code == 401
     assert "This is not the password of this address." in wrong.text

@@ -9,8 +9,9 @@ from sqlalchemy import update
 from tenants import invitations, statuses
 from tenants.house import House
 from tenants.invitations import Invitation
+from tenants.tokens import Purpose
 from tests import make
-from tests.console.links import NEW_PASSWORD, reset_token
+from tests.console.links import NEW_PASSWORD, email_change_token, reset_token
 from tests.make import Company
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     await make.accept(house, beta.account_id, user.id)
     await _sign_in(page, url, acme.staff[0].email, make.PASSWORD)
     yield "home-staff"
+    async for name in _another_address(page, url, house, f"staff@{word}.example.com", acme.administrator.email):
+        yield name
     first = await _step_aside(page)
     await _sign_in(page, url, acme.administrator.email, make.PASSWORD)
     yield "choice"
@@ -107,6 +110,27 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     await _come_back(page, url, second)
     await _come_back(page, url, first)
     yield "full-without-a-place"
+
+
+async def _another_address(page: "Page", url: str, house: House, new: str, taken: str) -> AsyncIterator[str]:
+    for email, name in ((taken, "email-change-taken"), (new, "email-changed")):
+        await page.goto(f"{url}/account/email")
+        if email == taken:
+            yield "email-address"
+            await _send(page, "/account/email", email=email, password="not the password")
+            yield "email-address-refused"
+        await _send(page, "/account/email", email=email, password=make.PASSWORD)
+        if email == taken:
+            yield "email-change-asked"
+        await page.goto(f"{url}/email-change?token={await email_change_token(house, Purpose.EMAIL_CHANGE)}")
+        if email == taken:
+            yield "email-change"
+        await _send(page, "/email-change")
+        yield name
+    await page.goto(f"{url}/email-change/revoke?token={await email_change_token(house, Purpose.EMAIL_REVOKE)}")
+    yield "email-change-revoke"
+    await page.goto(f"{url}/email-change/revoke?token=half")
+    yield "email-change-over"
 
 
 async def _step_aside(page: "Page") -> str:

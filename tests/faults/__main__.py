@@ -16,6 +16,10 @@ EXPERIMENTS = (
     ("redis_forgets", "F2", 3, "rounds"),
     ("worker_kills", "F1", 20, "rounds"),
     ("equal_answers", "X4", 2000, "tries"),
+    ("user_quota", "R3", 10, "rounds"),
+    ("last_administrator", "R4", 500, "rounds"),
+    ("at_the_next_request", "R8", 200, "rounds"),
+    ("many_invitations", "F11", 3, "rounds"),
 )
 
 

@@ -16,6 +16,8 @@ import click
 import httpx
 
 from tenants import invitations
+from tenants.accounts import change_settings, get_account
+from tenants.actors import Actor
 from tenants.house import House
 from tests import make
 from tests.faults.processes import Stage, Violation, stage
@@ -25,6 +27,7 @@ TOLERANCE = 0.05
 #: Default hashes: what a real installation computes.
 REAL_HASHES = {"argon2_time_cost": 2, "argon2_memory_kib": 19456, "hash_threads": 1}
 WRONG = "a password that nobody has"
+FIRST = "seven kites above the harbour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,13 @@ async def _people(house: House) -> dict[str, tuple[str, str]]:
         await _set(house, acme, administrator, acme.staff[number], status)
     async with house.database.transaction(acme.account_id) as session:
         invited = await invitations.invite(session, house.catalogue, administrator, email="invited@acme.example.com", role="user")
+    await _with_first_passwords(house, acme, administrator)
     return {
         "unknown": ("nobody@acme.example.com", WRONG),
         "active": (acme.staff[0].email, WRONG),
         "invited": (invited.email, WRONG),
+        "invited with a first password": ("first@acme.example.com", WRONG),
+        "first password lapsed, right password": ("late@acme.example.com", FIRST),
         "suspended": (acme.staff[1].email, WRONG),
         "struck off": (acme.staff[2].email, WRONG),
         "struck off, right password": (acme.staff[2].email, make.PASSWORD),
@@ -76,6 +82,21 @@ async def _people(house: House) -> dict[str, tuple[str, str]]:
         "deleted, right password": (acme.staff[3].email, make.PASSWORD),
         "other account": (zeta.staff[0].email, WRONG),
     }
+
+
+async def _with_first_passwords(house: House, company: make.Company, administrator: Actor) -> None:
+    """Two people are invited with one; the second one's invitation is over."""
+    first_hash = await house.hasher.hash(FIRST)
+    async with house.database.transaction(company.account_id) as session:
+        await change_settings(session, await get_account(session, company.account_id), wanted={"admin_sets_password": True})
+    for name in ("first", "late"):
+        async with house.database.transaction(company.account_id) as session:
+            email = f"{name}@acme.example.com"
+            user = await invitations.invite(
+                session, house.catalogue, administrator, email=email, role="user", first_hash=first_hash
+            )
+    async with house.database.transaction(company.account_id) as session:
+        await invitations.withdraw(session, house.catalogue, administrator, user.id)
 
 
 async def _set(house: House, company: make.Company, actor: object, person: make.Person, status: str) -> None:

@@ -7,9 +7,13 @@ import pytest
 
 from tests import make
 from tests.conftest import MailServer
+from tests.faults.at_the_next_request import LOSSES, at_the_next_request
+from tests.faults.last_administrator import last_administrator
+from tests.faults.many_invitations import invited
 from tests.faults.processes import Stage, stage
 from tests.faults.redis_forgets import SHORT, How, forgets
 from tests.faults.sign_in_storm import return_after_crash, storm
+from tests.faults.user_quota import user_quota
 from tests.faults.witnesses import Ledger
 
 
@@ -53,6 +57,22 @@ async def test_person_who_signs_in_twice_at_once_has_one_session(on: Stage) -> N
 @pytest.mark.parametrize("how", ["flush", "kill"])
 async def test_nobody_at_work_loses_their_place_when_valkey_forgets(on: Stage, post_office: MailServer, how: How) -> None:
     await forgets(on, post_office, how=how, pace=SHORT)
+
+
+async def test_many_invitations_of_one_account_are_all_mailed_once(on: Stage, post_office: MailServer) -> None:
+    assert "200 invitations" in await invited(on, post_office, lines=200, timed=False)
+
+
+async def test_two_administrators_who_take_each_others_rights_leave_one(on: Stage) -> None:
+    await last_administrator(on, rounds=20)
+
+
+async def test_users_and_departments_never_pass_the_licence_whatever_takes_them(on: Stage) -> None:
+    await user_quota(on, rounds=1, at_once=80, users=20)
+
+
+async def test_nothing_that_starts_after_a_change_of_rights_has_the_old_ones(on: Stage) -> None:
+    await at_the_next_request(on, rounds=len(LOSSES))
 
 
 def test_ledger_counts_only_what_answers_prove() -> None:

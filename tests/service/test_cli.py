@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from service.ports import bind
-from tenants import invitations, outbox
+from tenants import invitation_links, outbox
 from tenants.errors import LinkUsed
 from tenants.house import House
 from tenants.settings import PREFIX, Settings
@@ -156,4 +156,4 @@ def _link(done: subprocess.CompletedProcess[str]) -> str:
 async def _accept(house: House, token: str) -> User:
     password_hash = await house.hasher.hash("a long enough password")
     async with house.database.transaction() as session:
-        return await invitations.accept(session, house.signer, token, name="Olga", new_hash=password_hash, verified_hash=None)
+        return await invitation_links.accept(session, house.signer, token, name="Olga", new_hash=password_hash, verified_hash=None)

@@ -40,7 +40,7 @@ def test_rights_travel_as_bits() -> None:
     for role in catalogue.roles:
         rights = catalogue.role_rights(role, "client")
         assert catalogue.unmask(catalogue.mask(rights)) == rights
-    assert catalogue.unmask(catalogue.mask([])) == frozenset()
+    assert catalogue.unmask(catalogue.mask(frozenset())) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from asyncio import gather
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -65,6 +66,105 @@ async def test_a_resend_makes_older_links_worthless(api: Api, house: House, pro:
     assert states == ["cancelled", "owed"]
 
 
+async def test_what_a_link_gives_is_told_before_it_is_accepted(api: Api, house: House, servers: Addresses) -> None:
+    acme = await make.company(house, staff=0)
+    ada = acme.administrator
+    await api.sign_in(ada)
+    role = (await api.post("/roles", {"name": "Chef d’atelier", "rights": ["quotes.view"]}, by=ada)).json()["id"]
+    ids = [(await api.post("/departments", {"name": name}, by=ada)).json()["id"] for name in ("Lyon", "Brest", "Arras")]
+    everywhere = await invite(api, acme, "everywhere@acme.example.com", role="simple_administrator")
+    somewhere = await invite(api, acme, "somewhere@acme.example.com", role=role, departments=ids[:2])
+
+    async def told(user: str, language: str) -> tuple[str, str, Any]:
+        token = await make.invitation_token(house, acme.account_id, user)  # type: ignore[arg-type]
+        card = (await api.post("/invitations/lookup", {"token": token}, headers={"Accept-Language": language})).json()
+        return card["role"], card["role_name"], card["departments"]
+
+    assert await told(everywhere, "en") == ("simple_administrator", "Simple administrator", None)
+    assert await told(everywhere, "fr") == ("simple_administrator", "Administrateur simple", None)
+    assert await told(somewhere, "fr") == (role, "Chef d’atelier", ["Brest", "Lyon"])
+    await sql(servers, "UPDATE licences SET options = '{}' WHERE account_id = $1", acme.account_id)
+    assert await told(somewhere, "en") == (role, "Chef d’atelier", ["Brest", "Lyon"]), "a frozen role is named all the same"
+
+
+async def days_left(api: Api, company: Company, user: str) -> float:
+    """Days until the user's link expires."""
+    card = (await api.get(f"/users/{user}", by=company.administrator)).json()
+    return (datetime.fromisoformat(card["invitation"]["expires_at"]) - datetime.now(UTC)) / timedelta(days=1)
+
+
+async def test_a_link_is_good_for_seven_days_or_for_1_to_30(api: Api, pro: Company) -> None:
+    ada = pro.administrator
+    users = [
+        await invite(api, pro, "p0@pro.example.com"),
+        await invite(api, pro, "p1@pro.example.com", valid_days=1),
+        await invite(api, pro, "p2@pro.example.com", valid_days=30),
+    ]
+    assert [round(await days_left(api, pro, user), 2) for user in users] == [7, 1, 30]
+    wrong: list[Any] = [0, 31, -1, "7", 1.5, True]
+    for days in wrong:
+        body = {"email": "x@pro.example.com", "role": "user", "valid_days": days}
+        answers = [await api.post("/users", body, by=ada)]
+        answers.append(await api.post(f"/users/{users[0]}/invitation", {"valid_days": days}, by=ada))
+        assert [(a.status_code, a.json()["errors"][0]["field"]) for a in answers] == [(422, "valid_days")] * 2, days
+    assert round(await days_left(api, pro, users[0]), 2) == 7
+    resent: list[tuple[Any, int]] = [(None, 7), ({}, 7), ({"valid_days": 1}, 1), ({"valid_days": 30}, 30)]
+    for link, left in resent:
+        assert (await api.post(f"/users/{users[2]}/invitation", link, by=ada)).status_code == 202
+        assert round(await days_left(api, pro, users[2]), 2) == left
+
+
+async def test_a_resend_keeps_language_and_message_or_changes_them(
+    api: Api, house: House, pro: Company, servers: Addresses
+) -> None:
+    user = await invite(api, pro, "claire@pro.example.com", language="fr", message="À lundi")
+    ways: list[tuple[Any, tuple[str, str | None]]] = [
+        (None, ("fr", "À lundi")),
+        ({"valid_days": 2}, ("fr", "À lundi")),
+        ({"language": "en", "message": "See you\non Monday"}, ("en", "See you\non Monday")),
+        ({"message": None}, ("en", "See you\non Monday")),
+        ({"message": "  "}, ("en", None)),
+    ]
+    for body, kept in ways:
+        assert (await api.post(f"/users/{user}/invitation", body, by=pro.administrator)).status_code == 202
+        assert tuple((await sql(servers, "SELECT language, message FROM invitations WHERE user_id = $1", user))[0]) == kept, body
+    refused: list[dict[str, Any]] = [{"language": "de"}, {"message": "x" * 1001}, {"message": "a\x00b"}, {"role": "user"}]
+    for body in refused:
+        assert (await api.post(f"/users/{user}/invitation", body, by=pro.administrator)).status_code == 422, body
+    token = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
+    assert (await api.post("/invitations/lookup", {"token": token})).json()["language"] == "en"
+
+
+async def test_a_resend_waits_until_archived_departments_are_replaced(api: Api, pro: Company) -> None:
+    ada = pro.administrator
+    old, new = [(await api.post("/departments", {"name": name}, by=ada)).json()["id"] for name in ("Lyon", "Brest")]
+    user = await invite(api, pro, "claire@pro.example.com", departments=[old])
+    assert (await api.delete(f"/users/{user}/invitation", by=ada)).status_code == 204
+    archived = await api.patch(f"/departments/{old}", {"archived": True}, by=ada)
+    assert archived.status_code == 200, archived.text
+    refused = await api.post(f"/users/{user}/invitation", by=ada)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "departments")
+    assert (await api.patch(f"/users/{user}", {"departments": [new]}, by=ada)).status_code == 200
+    assert (await api.post(f"/users/{user}/invitation", by=ada)).status_code == 202
+
+
+async def test_an_invitation_is_shown_as_accepted_once_it_is(api: Api, house: House, pro: Company) -> None:
+    user = await invite(api, pro, "claire@pro.example.com")
+    token = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
+    shown = (await api.get(f"/users/{user}", by=pro.administrator)).json()
+    assert (shown["status"], shown["invitation"]["state"]) == ("invited", "queued")
+    assert (await api.delete(f"/users/{user}/invitation", by=pro.administrator)).status_code == 204
+    assert (await api.get(f"/users/{user}", by=pro.administrator)).json()["invitation"]["state"] == "withdrawn"
+    assert (await api.post(f"/users/{user}/invitation", by=pro.administrator)).json()["invitation"]["state"] == "queued"
+    token = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
+    assert (await api.post("/invitations/accept", {"token": token, "password": GOOD})).status_code == 204
+    for card in (
+        (await api.get(f"/users/{user}", by=pro.administrator)).json(),
+        (await api.get("/users?q=claire", by=pro.administrator)).json()["items"][0],
+    ):
+        assert (card["status"], card["invitation"]["state"], card["invitation"]["mail_reply"]) == ("active", "accepted", None)
+
+
 async def test_places_are_freed_at_once_by_a_withdrawal_and_by_the_clock(
     api: Api, house: House, pro: Company, servers: Addresses
 ) -> None:
@@ -111,6 +211,29 @@ async def test_renewal_tells_administrators_once_a_day_and_the_asker_nothing(
     assert len(await sql(servers, "SELECT 1 FROM outbox WHERE letter = 'invitation_renewal'")) == 2, (
         "nobody asks for somebody deleted"
     )
+
+
+async def test_an_expired_link_that_was_asked_for_again_is_sent_again_and_takes_a_place(
+    api: Api, house: House, pro: Company, servers: Addresses
+) -> None:
+    user = await invite(api, pro, "claire@pro.example.com")
+    older = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
+    await sql(servers, "UPDATE invitations SET expires_at = now() - interval '1 second'")
+    await sql(servers, "UPDATE users SET invited_until = now() - interval '1 second' WHERE id = $1", user)
+    assert (await api.post("/invitations/renew", {"token": older})).status_code == 202
+    assert await used(api, pro) == 1
+    await sql(servers, "UPDATE licences SET users = 1 WHERE account_id = $1", pro.account_id)
+    full = await api.post(f"/users/{user}/invitation", by=pro.administrator)
+    assert (full.status_code, full.json()["code"], full.json()["limit"], full.json()["used"]) == (409, "quota_reached", 1, 1)
+    assert (await api.post("/invitations/lookup", {"token": older})).json()["code"] == "link_expired"
+    await sql(servers, "UPDATE licences SET users = 2 WHERE account_id = $1", pro.account_id)
+    assert (await api.post(f"/users/{user}/invitation", by=pro.administrator)).status_code == 202
+    assert await used(api, pro) == 2
+    assert (await api.post(f"/users/{user}/invitation", by=pro.administrator)).status_code == 202, "it has its place already"
+    newer = await make.invitation_token(house, pro.account_id, user)  # type: ignore[arg-type]
+    assert (await api.post("/invitations/accept", {"token": older, "password": GOOD})).json()["code"] == "link_used"
+    assert (await api.post("/invitations/accept", {"token": newer, "password": GOOD})).status_code == 204
+    assert await used(api, pro) == 2
 
 
 async def test_one_person_in_two_accounts_has_one_password_and_two_roles(api: Api, house: House, pro: Company) -> None:

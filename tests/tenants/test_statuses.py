@@ -1,6 +1,6 @@
 """Suspend, strike off, delete, bring back; and the administrator who always remains."""
 
-from asyncio import gather
+from asyncio import gather, sleep
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +66,74 @@ async def test_a_suspension_ends_by_itself(api: Api, acme: Company, servers: Add
     assert (shown["status"], shown["suspended_until"]) == ("active", None)
     listed = (await api.get("/users?status=active", by=acme.administrator)).json()["items"]
     assert str(person.user_id) in {user["id"] for user in listed}
+
+
+async def test_a_planned_suspension_begins_and_ends_by_itself(api: Api, acme: Company) -> None:
+    person = acme.staff[0]
+    await api.sign_in(person)
+    begins = datetime.now(UTC) + timedelta(seconds=2)
+    ends = begins + timedelta(seconds=2)
+    dates = {"suspended_from": begins.isoformat(), "suspended_until": ends.isoformat()}
+    planned = (await change(api, acme, person, status="suspended", reason="Holidays", **dates)).json()
+    assert (planned["status"], planned["suspended_reason"]) == ("active", "Holidays")
+    assert datetime.fromisoformat(planned["suspended_from"]) == begins
+    assert (await api.get("/session", by=person)).status_code == 200
+    while datetime.now(UTC) < begins + timedelta(milliseconds=100):
+        await sleep(0.05)
+    over = await api.get("/session", by=person)
+    assert (over.status_code, over.json()["ended"]["reason"]) == (401, "suspended")
+    refused = await wrong(api, person.email)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "Holidays")
+    while datetime.now(UTC) < ends + timedelta(milliseconds=100):
+        await sleep(0.05)
+    assert (await api.get("/session", by=person)).status_code == 401
+    assert (await api.sign_in(person)).status_code == 201
+    shown = (await api.get(f"/users/{person.user_id}", by=acme.administrator)).json()
+    assert (shown["status"], shown["suspended_from"], shown["suspended_reason"]) == ("active", None, None)
+
+
+async def test_a_planned_suspension_is_called_off_by_making_the_person_active(api: Api, acme: Company) -> None:
+    person = acme.staff[0]
+    await api.sign_in(person)
+    begins = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    await change(api, acme, person, status="suspended", suspended_from=begins)
+    back = (await change(api, acme, person, status="active")).json()
+    assert (back["status"], back["suspended_from"]) == ("active", None)
+    assert (await api.get("/session", by=person)).status_code == 200
+
+
+async def test_dates_of_a_suspension_that_make_no_sense_are_refused(api: Api, acme: Company) -> None:
+    person, now = acme.staff[0], datetime.now(UTC)
+    day = timedelta(days=1)
+    for start, end, field, code in (
+        (now + 2 * day, now + day, "suspended_until", "before_start"),
+        (now + day, now + day, "suspended_until", "before_start"),
+        (None, now - day, "suspended_until", "in_the_past"),
+        (now.replace(year=9000), None, "suspended_from", "out_of_range"),
+    ):
+        dates = {"suspended_from": start and start.isoformat(), "suspended_until": end and end.isoformat()}
+        answer = await change(api, acme, person, status="suspended", **dates)
+        assert answer.status_code == 422, answer.text
+        assert (answer.json()["errors"][0]["field"], answer.json()["errors"][0]["code"]) == (field, code)
+    astray = await change(api, acme, person, suspended_from=now.isoformat())
+    assert astray.json()["errors"][0]["code"] == "needs_status"
+    past = (await change(api, acme, person, status="suspended", suspended_from=(now - day).isoformat())).json()
+    assert (past["status"], past["suspended_from"]) == ("suspended", None)
+
+
+async def test_the_last_administrator_cannot_be_planned_away(api: Api, house: House) -> None:
+    duo = await make.company(house, "Duo", staff=1, roles=("administrator",))
+    first, second = duo.people
+    await api.sign_in(first)
+    await api.sign_in(second)
+    begins = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert (await change(api, duo, second, status="suspended", suspended_from=begins)).status_code == 200
+    # From tomorrow on the first one is the only one left.
+    for body in ({"status": "suspended", "suspended_from": begins}, {"role": "user"}, {"status": "struck_off"}):
+        refused = await api.patch(f"/users/{first.user_id}", body, by=second)
+        assert (refused.status_code, refused.json()["code"]) == (409, "last_administrator"), body
+    assert (await change(api, duo, second, status="active")).status_code == 200
+    assert (await api.patch(f"/users/{first.user_id}", {"role": "user"}, by=second)).status_code == 200
 
 
 async def test_a_suspension_without_an_end_lasts_until_somebody_ends_it(api: Api, acme: Company) -> None:

@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 
 import workers
 from service.embedded import Addresses
-from tenants import invitations, password_resets, resellers, users
+from tenants import invitation_links, invitations, password_resets, resellers, users
 from tenants.house import House
 from tests import make
 from tests.conftest import MailServer
@@ -50,7 +50,7 @@ async def test_an_invitation_in_english_opens_what_it_promises(house: House, acm
     assert text_of(message).startswith("Hello,\n")
     assert "The link works once, for this address only, until " in text_of(message)
     async with house.database.transaction() as session:
-        found, user, identity, account = await invitations.look_up(session, house.signer, token_in(message))
+        found, user, identity, account = await invitation_links.look_up(session, house.signer, token_in(message))
     assert (user.id, identity.email, account.name, found.invited_by) == (invited.id, "kim@example.com", "Acme", "Ada of Acme")
 
 
@@ -73,7 +73,7 @@ async def test_an_expired_link_reaches_the_administrators(
     await change(servers, "TRUNCATE outbox")
     await change(servers, "UPDATE invitations SET expires_at = now() - interval '1 day' WHERE user_id = $1", user.id)
     async with house.database.transaction() as session:
-        await invitations.ask_for_renewal(session, house.signer, token)
+        await invitation_links.ask_for_renewal(session, house.signer, token)
     await deliver(house)
     [(_, recipients, message)] = mail_server.messages
     assert recipients == ["admin@acme.example.com"]
@@ -210,7 +210,7 @@ async def test_a_renewal_is_pointless_once_the_invitation_was_sent_again(
     token = await make.invitation_token(house, acme.account_id, user.id)
     await change(servers, "UPDATE invitations SET expires_at = now() - interval '1 s' WHERE user_id = $1", user.id)
     async with house.database.transaction() as session:
-        await invitations.ask_for_renewal(session, house.signer, token)
+        await invitation_links.ask_for_renewal(session, house.signer, token)
     administrator = await make.actor(house, acme, acme.administrator)
     async with house.database.transaction(acme.account_id) as session:
         await invitations.resend(session, house.catalogue, administrator, user.id)

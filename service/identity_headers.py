@@ -1,0 +1,33 @@
+"""Who somebody is, as headers that a proxy hands on to the vendor's application."""
+
+from urllib.parse import quote
+
+from tenants.session_facts import Blob
+
+Header = tuple[bytes, bytes]
+
+#: What `X-Portillon-Departments` says of somebody who is in all of them, and of somebody who is in none.
+ALL, NONE = "*", "none"
+_VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+
+
+def identity_headers(blob: Blob) -> list[Header]:
+    """The headers of a 200 of the gate. None is ever empty: proxies pass an empty one on as if there were none."""
+    departments = ALL if blob.departments is None else ",".join(str(each) for each in blob.departments) or NONE
+    said = {
+        "user": str(blob.user_id),
+        "email": blob.email,
+        "name": blob.name or blob.email,
+        "account": str(blob.account_id),
+        "account-slug": blob.account_slug,
+        "role": blob.role,
+        "departments": departments,
+        "session": str(blob.session_id),
+        "seat": "pool",
+    }
+    return [*((f"x-portillon-{name}".encode(), visible(text).encode()) for name, text in said.items()), (b"content-length", b"0")]
+
+
+def visible(text: str) -> str:
+    """Percent-encoded (RFC 3986, UTF-8), but for visible ASCII other than `%`: nothing in it can end a header or begin another."""
+    return quote(text, safe=_VISIBLE)

@@ -1,0 +1,110 @@
+"""How each operation of the API is called with sense, for the tests that put another account's identifiers into it (X1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.make import PASSWORD
+
+FREE_TEXT = frozenset({"name", "message", "reason", "password", "current", "new"})
+A_ROLES = ("administrator", "simple_administrator", "user", "accountant")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How an operation is called with sense; identifiers are then put into its places one by one.
+
+    `path` says whose object stands in the path when another place is tried. `writes` are the tables in which a stranger's
+    call may rightly leave something about B, such as the failed sign-in in its history.
+    """
+
+    body: dict[str, Any] | None = None
+    path: str = ""
+    signs_out: bool = False
+    writes: frozenset[str] = frozenset()
+
+
+# A new operation without a row here fails the test below.
+ROWS: dict[str, Row] = {
+    "GET /session": Row(),
+    "GET /gate/check": Row(),
+    "GET /sessions": Row(),
+    "DELETE /sessions/{session_id}": Row(path="nobody"),
+    "DELETE /users/{user_id}/sessions": Row(path="nobody"),
+    "GET /users": Row(),
+    # Tried only: each time that it is carried out the account has one user more, and says so. Before POST /departments, which gives
+    # company A a department with whatever code is tried.
+    "POST /users/batch": Row(body={"users": [{"email": "new@nowhere.example.com"}], "role": "user", "dry_run": True}),
+    "GET /users/{user_id}": Row(path="spare"),
+    "PATCH /users/{user_id}": Row(path="spare", body={"role": "user"}),
+    "POST /users/{user_id}/invitation": Row(path="nobody"),
+    "DELETE /users/{user_id}/invitation": Row(path="nobody"),
+    "POST /users/{user_id}/password-reset": Row(path="nobody"),
+    "DELETE /users/{user_id}": Row(path="nobody"),
+    "GET /users/{user_id}/rights": Row(path="spare"),
+    "GET /rights/{right}/holders": Row(path="nobody"),
+    "GET /roles": Row(),
+    "POST /roles": Row(body={"name": "new@nowhere", "rights": []}),
+    "GET /roles/{role_id}": Row(path="nobody"),
+    "PATCH /roles/{role_id}": Row(path="nobody", body={"restrictions": []}),
+    "DELETE /roles/{role_id}": Row(path="nobody"),
+    "GET /departments": Row(),
+    "POST /departments": Row(body={"name": "new@nowhere"}),
+    "GET /departments/{department_id}": Row(path="nobody"),
+    "PATCH /departments/{department_id}": Row(path="nobody", body={"archived": False}),
+    "DELETE /departments/{department_id}": Row(path="nobody"),
+    "GET /account": Row(),
+    "PATCH /account": Row(body={"idle_timeout": 30}),
+    "GET /account/licence": Row(),
+    "GET /account/seats": Row(),
+    "GET /catalogue": Row(),
+    "GET /accounts": Row(),
+    "GET /accounts/{account_id}": Row(path="child"),
+    "PATCH /accounts/{account_id}": Row(path="child", body={"status": "active"}),
+    "GET /accounts/{account_id}/licence": Row(path="child"),
+    "PUT /accounts/{account_id}/licence": Row(path="child", body={"plan": "pro"}),
+    "PUT /password": Row(body={"current": "not the password", "new": "a brand new horse battery"}),
+    # With the right password: whether an address is somebody's is what must not be told.
+    "POST /email-changes": Row(body={"email": "nobody@nowhere.example.com", "password": PASSWORD}),
+    "POST /email-changes/confirm": Row(body={"token": "x"}),
+    "POST /email-changes/revoke": Row(body={"token": "x"}),
+    "POST /session/switch": Row(body={"account": "nowhere"}),
+    "POST /login": Row(
+        body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})
+    ),
+    "POST /password-resets": Row(
+        body={"email": "nobody@nowhere.example.com"}, writes=frozenset({"activity", "outbox", "password_resets"})
+    ),
+    "POST /password-resets/confirm": Row(body={"token": "x", "password": "a brand new horse battery"}),
+    "POST /invitations/lookup": Row(body={"token": "x"}),
+    "POST /invitations/accept": Row(body={"token": "x", "password": "a brand new horse battery"}),
+    "POST /invitations/renew": Row(body={"token": "x"}),
+    "POST /accounts": Row(body={"name": "New", "plan": "basic", "administrator": {"email": "new@nowhere.example.com"}}),
+    "POST /users": Row(body={"email": "new@nowhere.example.com", "role": "user"}),
+    "DELETE /session": Row(signs_out=True),
+}
+# Places that no operation asks for, tried all the same.
+NOT_ASKED_FOR = (("query", "account_id"), ("header", "X-Account"))
+# A slug is one for the whole installation, so a taken one is told: that is all that a creation may learn.
+UNIQUE_EVERYWHERE = {("POST /accounts", "slug", "slug")}
+# Which kind of identifier belongs into a place: the one that every role tries; the administrator tries all kinds everywhere.
+FITTING = {
+    "user_id": ("user", "user_invited"),
+    "account_id": ("account",),
+    "session_id": ("session",),
+    "replace_session": ("session",),
+    "email": ("email",),
+    "account": ("slug",),
+    "slug": ("slug",),
+    "cursor": ("cursor",),
+    "q": ("email",),
+    "ticket": ("ticket",),
+    "token": ("invitation_token", "reset_token"),
+    "departments": ("department",),
+    "department": ("department",),
+    "department_id": ("department",),
+    "role_id": ("role",),
+    "role": ("role",),
+    "copy_of": ("role",),
+    "replacement": ("role",),
+    "right": ("role",),
+}
