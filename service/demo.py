@@ -17,10 +17,13 @@ from tenants import invitation_links, invitations, resellers
 from tenants.accounts import Account, find_operator
 from tenants.actors import Actor
 from tenants.catalogue import ADMINISTRATOR
+from tenants.custom_roles import create_role
 from tenants.database import enter, entered
+from tenants.departments import create_department
 from tenants.house import House
 from tenants.identities import Identity
 from tenants.resellers import NewAdministrator
+from tenants.roles import read_palette
 from tenants.tokens import Purpose
 from tenants.users import User, search_users
 
@@ -84,6 +87,8 @@ LARGER = DemoAccount(
         _FARID,
     ),
 )  # fmt: skip
+DEPARTMENTS = (("Paris", "75"), ("Lyon", "69"))
+WAREHOUSE = frozenset({"stock.view", "stock.edit", "deliveries.view", "deliveries.edit", "orders.view"})
 ACCOUNTS = (OPERATOR, RESELLER, SMALL, LARGER)
 
 
@@ -111,8 +116,21 @@ async def _seed(house: House, passwords: Mapping[str, str]) -> None:
     hashes = dict(zip(passwords, await asyncio.gather(*(house.hasher.hash(each) for each in passwords.values())), strict=True))
     operator = await _account(house, OPERATOR, by=None, hashes=hashes)
     reseller = await _account(house, RESELLER, by=operator, hashes=hashes)
-    for company in (SMALL, LARGER):
-        await _account(house, company, by=reseller, hashes=hashes)
+    await _account(house, SMALL, by=reseller, hashes=hashes)
+    larger = await _account(house, LARGER, by=reseller, hashes=hashes)
+    async with house.database.transaction(larger.account_id) as session:
+        await _organise(session, house, larger)
+
+
+async def _organise(session: AsyncSession, house: House, actor: Actor) -> None:
+    # Departments and a role of its own, where the licence and the catalogue have them.
+    palette = await read_palette(session, house.catalogue, actor.account_kind)
+    rights = sorted(house.catalogue.rights_of(actor.account_kind) & WAREHOUSE)
+    if palette.departments or palette.own or not rights:
+        return
+    for name, code in DEPARTMENTS:
+        await create_department(session, actor, name=name, code=code)
+    await create_role(session, house.catalogue, actor, name="Magasin", rights=rights)
 
 
 async def _account(house: House, wanted: DemoAccount, *, by: Actor | None, hashes: Mapping[str, str]) -> Actor:

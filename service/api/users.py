@@ -23,7 +23,7 @@ from tenants.catalogue import Catalogue
 from tenants.errors import Invalid
 from tenants.presence import find_at_work
 from tenants.restrictions import read_restrictions
-from tenants.users import LAST_LOGIN, User
+from tenants.users import User
 
 Status = Literal["invited", "active", "suspended", "struck_off"]
 Language = Literal["fr", "en"]
@@ -143,7 +143,7 @@ async def list_users(
         columns={
             "name": User.search,
             "email": User.email,
-            "last_login_at": LAST_LOGIN,
+            "last_login_at": User.last_login_order,
             "created_at": User.created_at,
         },
         key=User.id,

@@ -13,6 +13,7 @@ from tenants import accounts, licences, sessions, signing_in
 from tenants.catalogue import LANGUAGES
 from tenants.errors import NotFound
 from tenants.presence import seat_states
+from tenants.roles import read_palette
 
 
 @page("/", right=Open.TO_SIGNED_IN)
@@ -23,10 +24,10 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
     presence = await house.seats.presence(actor.account_id)
     states = await seat_states(session, presence, rows)
     account = await accounts.get_account(session, actor.account_id)
-    role = house.catalogue.roles.get(actor.role)
+    palette = await read_palette(session, house.catalogue, actor.account_kind)
     return view.show(
         "home.html",
-        role=role.label[view.language] if role else actor.role,
+        role=palette.name_of(actor.role, view.language),
         blob=caller.known.blob,
         zone=account.time_zone,
         seats=(await licences.get_licence(session)).seats,

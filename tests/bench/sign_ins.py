@@ -36,18 +36,22 @@ async def measure(on: Stage, *, rounds: int, seconds: float) -> Figures:
     script = signing_in_script(on.folder / "sign-ins.lua", people)
     one = on.start_apis(1, quiet=True)
     many = _a_process_per_core(on, cores)
+    floor = [on.start_server("floor", "uvicorn", "tests.bench.floor:app", "--lifespan", "off", "--no-access-log")]
     alone: list[Alone] = []
     by_one: list[Load] = []
     by_many: list[Load] = []
-    for servers in (one, many):
+    by_floor: list[Load] = []
+    for servers in (one, many, floor):
         run(servers, "/api/v1/login", connections=cores, seconds=1, script=script)
     for _ in range(rounds):
         alone.append(_alone(cores, seconds))
-        for servers, found in ((one, by_one), (many, by_many)):
+        for servers, found in ((one, by_one), (many, by_many), (floor, by_floor)):
             await send_home(on)
             found.append(run(servers, "/api/v1/login", connections=CONNECTIONS_PER_CORE * cores, seconds=seconds, script=script))
     on.stop_apis()
-    return _figures(cores, alone, by_one, by_many, rows)
+    figures = _figures(cores, alone, by_one, by_many, rows)
+    figures.numbers.append(_floor(alone, by_floor))
+    return figures
 
 
 def _a_process_per_core(on: Stage, cores: int) -> list[Process]:
@@ -96,6 +100,12 @@ def _figures(cores: int, alone: list[Alone], by_one: list[Load], by_many: list[L
             rows,
         ],
     )
+
+
+def _floor(alone: list[Alone], by_floor: list[Load]) -> Number:
+    ratios = sorted(mine.per_second / hashes.per_second for mine, hashes in zip(by_floor, alone, strict=True))
+    title = f"The least that a sign-in can be (floor.py) against argon2-cffi alone: {ratios[0]:.3g} to {ratios[-1]:.3g}, median"
+    return Number("sign_in_floor", title, ratios[len(ratios) // 2])
 
 
 def _alone(threads: int, seconds: float) -> Alone:

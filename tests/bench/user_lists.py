@@ -14,6 +14,8 @@ from tests.bench.figures import Figures, Number, Ratio
 from tests.faults.processes import Stage, stage
 
 REPEATS = 11
+# Pages of each kind that are measured a second time.
+DOUBTED = 3
 SORTS = ("name", "email", "created_at", "last_login_at")
 # Common and rare ones, two words, part of an address, and what nobody is called.
 SEARCHES = ("e", "Hélène", "lefevre", "BŒUF", "zoé cœur", "martin", "atelier12.ex", "thérèse@", "100%", "nobody of that name")
@@ -90,9 +92,22 @@ async def measure(on: Stage, *, rounds: int) -> Figures:
         for _ in range(rounds):
             for page in pages:
                 page.times.append(_times(large, small, page))
+        # The worst of many medians is partly chance: what looked worst of each kind is measured anew, and only that counts.
+        pages = _looked_worst(pages)
+        for _ in range(rounds):
+            for page in pages:
+                page.times.append(_times(large, small, page))
         listed = (await on.ask("SELECT pg_relation_size('ix_users_listed') AS bytes"))[0]["bytes"]
         on.stop_apis()
     return _figures(large.crowd, pages, listed / LARGE.users)
+
+
+def _looked_worst(pages: list[Page]) -> list[Page]:
+    found: list[Page] = []
+    for kind in dict.fromkeys(page.kind for page in pages):
+        ranked = sorted((page for page in pages if page.kind == kind), key=lambda page: statistics.median(page.ratios))
+        found.extend(Page(page.kind, page.title, page.queries) for page in ranked[-DOUBTED:])
+    return found
 
 
 async def _settle(on: Stage, size: Size) -> Place:
@@ -109,7 +124,8 @@ def _sorted(large: Place, small: Place) -> list[Page]:
             far, near = large.pages(sort=order), small.pages(sort=order)
             found.append(Page(kind, f"{order}, first page", (far[0], near[0])))
             found.append(Page(kind, f"{order}, middle page", (far[len(far) // 2], near[len(near) // 2])))
-            found.append(Page(kind, f"{order}, last page", (far[-1], near[-1])))
+            # The very last page of one may show 3 people and that of the other 48.
+            found.append(Page(kind, f"{order}, last full page", (far[-2], near[-2])))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tenants import invitations, statuses
+from tenants import assignments, custom_roles, invitations, statuses
 from tenants.house import House
 from tests import make
 from tests.console.tab import Tab
@@ -32,6 +32,18 @@ async def test_a_stranger_is_sent_to_sign_in_and_then_on(tab: Tab, house: House)
     ):
         assert fact in page.text
     assert (await tab.open("/login")).headers["location"] == "/"
+
+
+async def test_the_first_page_calls_an_own_role_by_its_name(tab: Tab, house: House) -> None:
+    acme = await make.company(house, staff=1)
+    admin = await make.actor(house, acme, acme.administrator)
+    async with house.database.transaction(acme.account_id) as session:
+        role = await custom_roles.create_role(session, house.catalogue, admin, name="Storekeeper", rights=["stock.view"])
+        await assignments.change_user(session, house.catalogue, admin, acme.staff[0].user_id, wanted={"role": role})
+    await tab.sign_in(acme.staff[0])
+    page = (await tab.open("/")).text
+    assert "Storekeeper" in page
+    assert role not in page
 
 
 async def test_a_wrong_password_and_an_unknown_address_read_the_same(tab: Tab, house: House) -> None:

@@ -19,7 +19,7 @@ EXPERIMENTS = (
     ("user_quota", "R3", 10, "rounds"),
     ("last_administrator", "R4", 500, "rounds"),
     ("at_the_next_request", "R8", 200, "rounds"),
-    ("many_invitations", "F11", 3, "rounds"),
+    ("many_invitations", "batch", 3, "rounds"),
 )
 
 

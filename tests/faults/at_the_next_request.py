@@ -98,6 +98,7 @@ LOSSES: dict[str, Loss] = {
         lambda scene, victim: scene.change("PATCH", f"/users/{victim.person.user_id}", {"departments": [scene.places[1]]}),
         asks="/gate/check?right=users.view&department={place}",
     ),
+    "put out": Loss(lambda scene, victim: scene.change("DELETE", f"/users/{victim.person.user_id}/sessions")),
     "suspended": Loss(_user(status="suspended")),
     "struck off": Loss(_user(status="struck_off")),
     "deleted": Loss(lambda scene, victim: scene.change("DELETE", f"/users/{victim.person.user_id}")),

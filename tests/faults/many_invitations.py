@@ -49,9 +49,7 @@ async def invited(on: Stage, mail: MailServer, *, lines: int, timed: bool = True
         raise Violation(f"{lines} invitations were accepted in {seconds:.1f} s, not {ACCEPTED_WITHIN:.0f}")
     if timed and max(waits) > RESET_WITHIN:
         raise Violation(f"a reset waited {max(waits):.1f} s for {lines} invitations of another account, not {RESET_WITHIN:.0f}")
-    return (
-        f"F11 {lines} invitations accepted in {seconds:.1f} s, all mailed once; resets meanwhile left in at most {max(waits):.1f} s"
-    )
+    return f"batch: {lines} invitations accepted in {seconds:.1f} s, all mailed once; resets meanwhile left in at most {max(waits):.1f} s"
 
 
 async def _invite(api: Api, company: make.Company, people: list[str]) -> float:

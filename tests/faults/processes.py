@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -101,6 +102,19 @@ class Stage:
         worker = self._start("worker", "workers")
         self.others.append(worker)
         return worker
+
+    def start_server(self, name: str, *module: str) -> Process:
+        """Another HTTP server, `python -m module... --port N`, with the settings of the stage; returns when it listens."""
+        port = free_port()
+        process = self._start(name, *module, "--port", str(port), port=port, quiet=True)
+        self.others.append(process)
+        give_up = time.monotonic() + READY_WITHIN
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return process
+            if process.popen.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"{name} is not ready:\n{(self.folder / f'{name}.err').read_text()[-2000:]}")
+            time.sleep(0.05)
 
     def stop_apis(self) -> None:
         """All of them."""

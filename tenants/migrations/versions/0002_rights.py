@@ -82,6 +82,7 @@ RETURN replace(replace(lower(regexp_replace(normalize(given, NFKD), '[\\u0300-\\
 
 ALTER TABLE users
     ADD COLUMN suspended_from TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN last_login_order TIMESTAMP WITH TIME ZONE GENERATED ALWAYS AS (coalesce(last_login_at, to_timestamp(0))) STORED NOT NULL,
     ADD COLUMN custom_role_id UUID GENERATED ALWAYS AS (
         CASE WHEN status <> 'deleted' AND role LIKE '________-____-____-____-____________' THEN role::uuid END
     ) STORED,
@@ -95,10 +96,13 @@ ALTER TABLE users ADD CONSTRAINT fk_users_account_id_custom_role_id
     FOREIGN KEY (account_id, custom_role_id) REFERENCES roles (account_id, id);
 COMMENT ON COLUMN users.role IS 'the key of a built-in role, or the id of one of the account''s own';
 COMMENT ON COLUMN users.suspended_from IS 'none = since it was suspended';
+COMMENT ON COLUMN users.last_login_order IS 'whoever never signed in comes before everybody who did';
 COMMENT ON COLUMN users.search IS 'name and address, folded';
 CREATE INDEX ix_users_custom_role_id ON users (account_id, custom_role_id) WHERE custom_role_id IS NOT NULL;
 ALTER TABLE users ADD CONSTRAINT ck_users_departments CHECK (cardinality(departments) <= 64);
-CREATE INDEX ix_users_last_login ON users (account_id, coalesce(last_login_at, to_timestamp(0)), id);
+CREATE INDEX ix_users_email ON users (account_id, email, id);
+CREATE INDEX ix_users_created ON users (account_id, created_at, id);
+CREATE INDEX ix_users_last_login ON users (account_id, last_login_order, id);
 CREATE INDEX ix_users_listed ON users (account_id, search, id)
     INCLUDE (status, suspended_from, suspended_until, role, departments, email, created_at);
 """
