@@ -10,7 +10,8 @@ if not p[1] then return { 'stale' } end
 local known = redis.call('ZSCORE', KEYS[4], ARGV[2])
 if ARGV[1] == 'open' and not known then return { 'gone', 'replaced' } end
 if not p[2] or p[1] ~= ARGV[5] or p[2] ~= p[1] then return { 'stale' } end
-local at = now()
+local exactly = instant()
+local at = math.floor(exactly)
 local before = redis.call('HMGET', KEYS[1], 'm', 'k')
 if before[1] and before[1] ~= ARGV[8] then
   -- The account changed its seat unit: the lease goes over to the new holder.
@@ -25,7 +26,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[5], ARGV[6], ARGV[2])
 redis.call('EXPIRE', KEYS[5], ARGV[7], 'NX')
 redis.call('EXPIRE', KEYS[5], ARGV[7], 'GT')
-redis.call('ZADD', KEYS[4], at, ARGV[2])
+redis.call('ZADD', KEYS[4], exactly, ARGV[2])
 local seat = seated(KEYS[3], ARGV[8], tonumber(p[3]), tonumber(p[4]), at)
 if not known and ARGV[1] == 'restore' and p[5] and tonumber(p[5]) > 0 then redis.call('HINCRBY', KEYS[2], 'reserved', -1) end
 if seat == 0 then return { 'full', ARGV[4], redis.call('ZCARD', KEYS[3]), p[3] } end

@@ -7,10 +7,13 @@
 --   u:{account}:<user>   zset   live sessions of one user, by their absolute end
 --   s:{account}:<id>     hash   hot copy: t token digest, b blob, e epoch, x absolute end, m member in h, k since; or g, why it is gone
 
-local function now()
+-- Milliseconds with a fraction: two requests of one millisecond still have an order.
+local function instant()
   local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  return t[1] * 1000 + t[2] / 1000
 end
+
+local function now() return math.floor(instant()) end
 
 -- A change that was announced and never settled: its process died around the commit. Everything is reread.
 local function given_up(policy, changes, at)

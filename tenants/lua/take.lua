@@ -4,7 +4,8 @@
 --      live sessions of the user as PostgreSQL knows them...
 -- {'ok', epoch, ended sessions...} {'full', in use, seats} {'stale'} {'reserved', milliseconds}
 local p = redis.call('HMGET', KEYS[1], 'epoch', 'loaded', 'seats', 'recheck', 'reserved', 'reserved_until')
-local at = now()
+local exactly = instant()
+local at = math.floor(exactly)
 if p[4] and tonumber(p[4]) <= at then given_up(KEYS[1], KEYS[2], at) return { 'stale' } end
 if not p[2] or p[2] ~= p[1] then return { 'stale' } end
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', at)
@@ -54,7 +55,7 @@ if ARGV[5] ~= '' then redis.call('ZREM', KEYS[6], ARGV[5]) end
 local pending = at + tonumber(ARGV[7])
 if not held or tonumber(held) < pending then redis.call('ZADD', KEYS[3], pending, member) end
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', at - 8 * 86400000)
-redis.call('ZADD', KEYS[4], at, ARGV[2])
+redis.call('ZADD', KEYS[4], exactly, ARGV[2])
 redis.call('ZADD', KEYS[5], pending, ARGV[2])
 redis.call('EXPIRE', KEYS[5], 60, 'NX')
 return { 'ok', p[1], unpack(ended) }
