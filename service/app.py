@@ -13,7 +13,26 @@ from litestar.types import ASGIApp, Middleware
 
 from service import health
 from service.access_log import AccessLog
-from service.api import account, batches, clients, departments, email_changes, passwords, rights, roles, sessions, users
+from service.api import (
+    account,
+    batches,
+    boosts,
+    brands,
+    client_licences,
+    clients,
+    departments,
+    email_changes,
+    overview,
+    passwords,
+    rights,
+    roles,
+    seat_requests,
+    sessions,
+    slugs,
+    usage,
+    users,
+    visits,
+)
 from service.authentication import COOKIE, Recognition, authentication
 from service.bodies import StrictRequest
 from service.console.pages import console_routes
@@ -30,7 +49,26 @@ from tenants.house import House, open_house
 from tenants.settings import Settings
 
 VERSION = "0.1.0"
-API = (sessions, passwords, email_changes, users, batches, account, clients, roles, departments, rights)
+API = (
+    sessions,
+    passwords,
+    email_changes,
+    users,
+    batches,
+    account,
+    clients,
+    overview,
+    client_licences,
+    boosts,
+    slugs,
+    roles,
+    departments,
+    rights,
+    seat_requests,
+    usage,
+    brands,
+    visits,
+)
 LARGEST_BODY = 1_100_000  # bytes
 
 

@@ -32,7 +32,7 @@ class Known:
 
     blob: Blob
     actor: Actor
-    #: `GET /session` up to its seat, which alone changes from request to request.
+    #: `GET /session` up to the seat's moment, which alone changes from request to request.
     answer: bytes
     #: Who it is, for the answer of `GET /gate/check`.
     identity: list[Header]
@@ -42,7 +42,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody with a live session. `since` is when their seat was taken (milliseconds), None without one."""
+    """Somebody with a live session. `since` is when their seat was taken, or their visit began (milliseconds); None without a seat."""
 
     known: Known
     key: SessionKey
@@ -95,7 +95,7 @@ class Recognition:
         document = {
             "session": {"id": blob.session_id, "started_at": blob.started_at, "expires_at": blob.expires_at, "device": blob.device},
             "user": {
-                "id": blob.user_id,
+                "id": blob.caller_id,
                 "email": blob.email,
                 "name": blob.name,
                 "role": blob.role,
@@ -105,14 +105,18 @@ class Recognition:
             "account": {"id": blob.account_id, "slug": blob.account_slug, "name": blob.account_name, "kind": blob.account_kind},
             "rights": [right for right in self.house.catalogue.rights if right in actor.rights],
             "departments": blob.departments,
+            "licence": {"phase": blob.phase, "ends_on": blob.ends_on, "changes_at": blob.phase_until},
+            "visit": _visit(blob),
+            "seat": {"kind": "visit" if blob.visit else "pool"},
         }
-        return self._encoder.encode(document)[:-1]
+        return self._encoder.encode(document)[:-2]
 
 
 def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
     """The middleware of every route: reads the right that the route names, and lets through whoever has it.
 
     A route may say in its `opt` where its token is (`token`; in the bearer header without it) and how it answers (`answer`).
+    What is open to whoever is signed in is about their own session and password: closed to visitors unless the route says `visitors`.
     """
 
     def around(app: ASGIApp) -> ASGIApp:
@@ -126,8 +130,7 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
                 raise Forbidden(right="unnamed")
             token = _cookie(scope) if opt.get("page") else opt.get("token", _bearer)(scope)
             caller = await recognition.caller(token, without_seat=bool(opt.get("without_seat")))
-            if right is not Open.TO_SIGNED_IN and right not in caller.known.actor.rights:
-                raise Forbidden(right=right)
+            _must_pass(caller.known.actor, right, opt)
             scope["state"]["caller"] = caller
             answer = opt.get("answer")
             if answer is None:
@@ -138,6 +141,22 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
         return let_through
 
     return around
+
+
+def _must_pass(actor: Actor, right: str | Open, opt: dict[str, Any]) -> None:
+    if right is Open.TO_SIGNED_IN:
+        if not opt.get("visitors"):
+            actor.must_belong_here()
+    elif right not in actor.rights:
+        raise Forbidden(right=right)
+
+
+def _visit(blob: Blob) -> dict[str, Any] | None:
+    if blob.visit is None:
+        return None
+    visit = blob.visit
+    home = {"id": visit.account_id, "name": visit.account_name}
+    return {"id": visit.id, "account": home, "reason": visit.reason, "ends_at": visit.ends_at, "allowed_by": visit.allowed_by}
 
 
 def as_json(body: bytes) -> Answer:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.operators import acting, invitation_of
 from service.terminal import N_
-from tenants import invitation_links, invitations, resellers
+from tenants import brands, invitation_links, invitations, resellers
 from tenants.accounts import Account, find_operator
 from tenants.actors import Actor
 from tenants.catalogue import ADMINISTRATOR
@@ -22,6 +22,7 @@ from tenants.database import enter, entered
 from tenants.departments import create_department
 from tenants.house import House
 from tenants.identities import Identity
+from tenants.licences import get_licence
 from tenants.resellers import NewAdministrator
 from tenants.roles import read_palette
 from tenants.tokens import Purpose
@@ -87,6 +88,12 @@ LARGER = DemoAccount(
         _FARID,
     ),
 )  # fmt: skip
+BRAND: dict[str, str | None] = {
+    "name": "Horizon Gestion",
+    "reply_to": "aide@horizon.example.com",
+    "colour": "#7a3e00",
+    "support": "+33 1 99 00 12 34",
+}
 DEPARTMENTS = (("Paris", "75"), ("Lyon", "69"))
 WAREHOUSE = frozenset({"stock.view", "stock.edit", "deliveries.view", "deliveries.edit", "orders.view"})
 ACCOUNTS = (OPERATOR, RESELLER, SMALL, LARGER)
@@ -116,10 +123,18 @@ async def _seed(house: House, passwords: Mapping[str, str]) -> None:
     hashes = dict(zip(passwords, await asyncio.gather(*(house.hasher.hash(each) for each in passwords.values())), strict=True))
     operator = await _account(house, OPERATOR, by=None, hashes=hashes)
     reseller = await _account(house, RESELLER, by=operator, hashes=hashes)
+    async with house.database.transaction(reseller.account_id) as session:
+        await _brand(session, reseller)
     await _account(house, SMALL, by=reseller, hashes=hashes)
     larger = await _account(house, LARGER, by=reseller, hashes=hashes)
     async with house.database.transaction(larger.account_id) as session:
         await _organise(session, house, larger)
+
+
+async def _brand(session: AsyncSession, actor: Actor) -> None:
+    # What the reseller's clients see on their mails and pages, where the licence has it.
+    if brands.OPTION in (await get_licence(session)).options and await brands.find_shown(session, actor.account_id) is None:
+        await brands.set_brand(session, actor, wanted=BRAND)
 
 
 async def _organise(session: AsyncSession, house: House, actor: Actor) -> None:

@@ -14,6 +14,7 @@ from service.errors import language_of
 from tenants import idempotency
 from tenants.actors import Actor as ActorOf
 from tenants.actors import Origin as OriginOf
+from tenants.database import enter
 from tenants.house import House as HouseOf
 
 _LONGEST_AGENT = 400
@@ -60,6 +61,9 @@ async def _work(request: Request[Any, Any, Any], house: HouseOf, origin: OriginO
         yield session
         key: str | None = request.scope["state"].get("idempotency_key")
         if key is not None and caller is not None:
+            # The work may have ended in a client's account; the key is the caller's.
+            await session.flush()
+            await enter(session, caller.actor.account_id)
             await idempotency.mark_done(session, user_id=caller.actor.user_id, key=key)
 
 

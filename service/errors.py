@@ -20,6 +20,8 @@ log = logging.getLogger("portillon")
 
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "not_acceptable_media_type"}
 _UNIQUE_VIOLATION = "23505"
+# Parameters whose names are words of Python: whoever called knows them by these.
+_CALLED = {"since": "from", "until": "to"}
 
 
 class CodedError(Exception):
@@ -82,14 +84,15 @@ def _meant(error: Exception) -> Exception:
 def _field_errors(error: ValidationException | SerializationException, language: str) -> list[FieldError]:
     extra = getattr(error, "extra", None)
     if isinstance(extra, list) and extra:
-        return [
-            _said(str(item.get("message", "")), str(item.get("key", "")) or "body", language)
-            for item in extra
-            if isinstance(item, dict)
-        ]
+        return [_said(str(item.get("message", "")), _place(item), language) for item in extra if isinstance(item, dict)]
     cause = error.__cause__
     text = str(cause) if isinstance(cause, msgspec.ValidationError) else ""
     return [_said(text, "body", language) if text else _field("body", "malformed_json", language)]
+
+
+def _place(item: dict[str, Any]) -> str:
+    key = str(item.get("key", "")) or "body"
+    return _CALLED.get(key, key) if item.get("source") == "query" else key
 
 
 # What msgspec says, told apart without repeating it: its texts name fields and types, never values.
@@ -99,8 +102,8 @@ _PATTERNS = (
     (re.compile(r"Expected .* (matching regex|with a timezone)"), "malformed"),
     (re.compile(r"Expected .* of length <= (\d+)"), "too_long"),
     (re.compile(r"Expected .* of length >= (\d+)"), "too_short"),
-    (re.compile(r"Expected .* >= (-?\d+)"), "out_of_range"),
-    (re.compile(r"Expected .* <= (-?\d+)"), "out_of_range"),
+    (re.compile(r"Expected .* >= (-?\d+)"), "too_low"),
+    (re.compile(r"Expected .* <= (-?\d+)"), "too_high"),
     (re.compile(r"Invalid enum value"), "unknown"),
     (re.compile(r"Invalid (uuid|UUID|date|datetime|RFC3339)", re.IGNORECASE), "malformed"),
     (re.compile(r"JSON is malformed|Input data was truncated|invalid utf-8", re.IGNORECASE), "malformed_json"),
@@ -114,11 +117,13 @@ def _said(message: str, key: str, language: str) -> FieldError:
         if found := pattern.search(message):
             if code in {"unknown_field", "required"}:
                 return _field(found[1], code, language)
-            number = found[1] if code.startswith(("too_", "out_of")) else ""
+            number = found[1] if code.startswith("too_") else ""
             return _field(name, code, language, max=number, min=number)
     return _field(name, "wrong_type" if message.startswith("Expected") else "malformed", language)
 
 
 def _field(name: str, code: str, language: str, **facts: str) -> FieldError:
     clean = re.sub(r"[^\w.\[\]-]", "", name)[:60]
-    return FieldError(field=clean, code=code, message=say(language, FIELD_WORDS[code], **facts))
+    # Only one bound is known here, and the sentence names that one; the code is that of both.
+    said = "out_of_range" if code in {"too_low", "too_high"} else code
+    return FieldError(field=clean, code=said, message=say(language, FIELD_WORDS[code], **facts))

@@ -58,10 +58,13 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers: Any = message["headers"]
-                own = [*headers, (b"x-request-id", request_id.encode()), *self._fixed]
-                # A page may be stricter for itself: mail shown in the development mailbox is.
-                if not any(name == b"content-security-policy" for name, _ in headers):
-                    own.append(self._policy)
+                own = [*headers, (b"x-request-id", request_id.encode())]
+                # A page may be stricter for itself, and then has its own word on the rest: mail shown in the development mailbox is.
+                if any(name == b"content-security-policy" for name, _ in headers):
+                    given = {name for name, _ in headers}
+                    own.extend(header for header in self._fixed if header[0] not in given)
+                else:
+                    own.extend((*self._fixed, self._policy))
                 message["headers"] = own
             await send(message)
 

@@ -42,6 +42,7 @@ def gate_routes(house: House, *, gate: Middleware) -> Router:
     """The gate, behind the middleware that recognises callers and answers for it."""
     opt: dict[str, Any] = {
         "right": Open.TO_SIGNED_IN,
+        "visitors": True,
         "token": bearer_or_cookie,
         "answer": answers(house.catalogue),
     }
@@ -138,15 +139,16 @@ _ENCODED = "percent-encoded (RFC 3986, UTF-8) but for visible ASCII"
 _IDENTITY = [
     ResponseHeader(name=name, description=text, documentation_only=True)
     for name, text in {
-        "X-Portillon-User": "Id of the user",
+        "X-Portillon-User": "Id of the user; of a visitor the id of the visit, which is no user of the account",
         "X-Portillon-Email": f"Their address, {_ENCODED}",
         "X-Portillon-Name": f"Their name, or their address where there is none, {_ENCODED}",
         "X-Portillon-Account": "Id of the account",
         "X-Portillon-Account-Slug": "Its short name",
-        "X-Portillon-Role": "Key of a built-in role, or id of one that the account made",
+        "X-Portillon-Role": "Key of a built-in role, or id of one that the account made; `visitor` of a visitor",
         "X-Portillon-Departments": "Ids, separated by commas; `*` for all of them, `none` for none",
         "X-Portillon-Session": "Id of the session",
-        "X-Portillon-Seat": "`pool`: the seat counts among those of the licence",
+        "X-Portillon-Seat": "`pool`: the seat counts among those of the licence; `visit`: a visitor, who holds none",
+        "X-Portillon-Visit": f"Of a visitor alone: their name and the company that they come from, {_ENCODED}",
     }.items()
 ]
 _REFUSALS = {

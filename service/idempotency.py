@@ -4,6 +4,7 @@ For signed-in callers; answers that carry a secret are never kept, so routes tha
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
@@ -11,7 +12,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope,
 from service.authentication import Caller
 from service.errors import CodedError
 from tenants import idempotency
-from tenants.errors import Invalid
+from tenants.errors import Invalid, Unavailable
 from tenants.house import House
 from tenants.idempotency import Earlier
 from tenants.tokens import Purpose
@@ -64,6 +65,12 @@ class _First:
         if answer.status >= 400:
             await self._release()
         else:
+            await self._keep(answer)
+        await answer.forward()
+
+    async def _keep(self, answer: "_Answer") -> None:
+        # The work is done and marked so. A store that is away now costs a repetition its answer, not this request its own.
+        with suppress(Unavailable):
             async with self._house.database.transaction(self._account) as session:
                 await idempotency.keep_answer(
                     session,
@@ -73,11 +80,11 @@ class _First:
                     content_type=answer.content_type,
                     body=bytes(answer.body),
                 )
-        await answer.forward()
 
     async def _release(self) -> None:
-        async with self._house.database.transaction(self._account) as session:
-            await idempotency.release(session, user_id=self._user, key=self._key)
+        with suppress(Unavailable):
+            async with self._house.database.transaction(self._account) as session:
+                await idempotency.release(session, user_id=self._user, key=self._key)
 
 
 class _Answer:

@@ -15,7 +15,7 @@ def identity_headers(blob: Blob) -> list[Header]:
     """The headers of a 200 of the gate. None is ever empty: proxies pass an empty one on as if there were none."""
     departments = ALL if blob.departments is None else ",".join(str(each) for each in blob.departments) or NONE
     said = {
-        "user": str(blob.user_id),
+        "user": str(blob.caller_id),
         "email": blob.email,
         "name": blob.name or blob.email,
         "account": str(blob.account_id),
@@ -23,8 +23,10 @@ def identity_headers(blob: Blob) -> list[Header]:
         "role": blob.role,
         "departments": departments,
         "session": str(blob.session_id),
-        "seat": "pool",
+        "seat": "visit" if blob.visit else "pool",
     }
+    if blob.visit is not None:
+        said["visit"] = f"{blob.name or blob.email}, {blob.visit.account_name}"
     return [*((f"x-portillon-{name}".encode(), visible(text).encode()) for name, text in said.items()), (b"content-length", b"0")]
 
 

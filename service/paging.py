@@ -41,21 +41,23 @@ async def read_page(
     cursor: str | None,
     signer: Signer,
     of: str,
-    show: Sequence[Column] = (),
+    show: Sequence[Column] | None = (),
 ) -> tuple[list[Any], str | None]:
     """Rows of the page and the next cursor. `sort` names one of `columns`, with `-` before it for descending.
 
     `of` names the list with its account and filters: a cursor of another list, or none of ours, raises Invalid. Rows have the
-    columns `show`; without them they are the entities that `query` selects.
+    columns `show`; without them they are the entities that `query` selects, and with None the key alone, as `sort_key`.
     """
     column = columns.get(sort.removeprefix("-"))
     if column is None:
         raise Invalid("sort", "unknown", known=sorted(columns))
     where = f"{of}|{sort}".encode()
     after = None if cursor is None else _read(signer, cursor, where)
-    statement = _page(query, show or (key.class_,), column, key, descending=sort.startswith("-"), after=after, rows=limit + 1)
-    rows = list(await session.execute(statement))
-    items = [row if show else row[0] for row in rows[:limit]]
+    shown = None if show is None else show or (key.class_,)
+    statement = _page(query, shown, column, key, descending=sort.startswith("-"), after=after, rows=limit + 1)
+    # Whether the list reaches over accounts is said where it is made.
+    rows = list(await session.execute(statement.execution_options(**query.get_execution_options())))
+    items = [row if show is None or show else row[0] for row in rows[:limit]]
     if len(rows) <= limit:
         return items, None
     return items, _make(signer, rows[limit - 1].sort_value, rows[limit - 1].sort_key, where)
@@ -63,7 +65,7 @@ async def read_page(
 
 def _page(
     query: Rows,
-    shown: Sequence[Any],
+    shown: Sequence[Any] | None,
     column: Column,
     key: InstrumentedAttribute[UUID],
     *,
@@ -77,7 +79,10 @@ def _page(
         here, there = tuple_(column, key), tuple_(literal(after[0], column.type), literal(after[1], key.type))
         query = query.where(here < there if descending else here > there)
     keys = query.with_only_columns(key.label("sort_key"), column.label("sort_value"))
-    picked = _ordered(keys, column, key, descending=descending).limit(rows).subquery()
+    some = _ordered(keys, column, key, descending=descending).limit(rows)
+    if shown is None:
+        return some
+    picked = some.subquery()
     page = select(*shown, picked.c.sort_key, picked.c.sort_value).select_from(picked).join(key.class_, key == picked.c.sort_key)
     return _ordered(page, picked.c.sort_value, picked.c.sort_key, descending=descending)
 

@@ -2,16 +2,20 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tenants.errors import DomainError, Invalid
-from tenants.languages import translations
+from tenants.languages import translations, written_day
 
 LOCALE = Path(__file__).with_name("locale")
 MEDIA_TYPE = "application/problem+json"
+_DAY_OR_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?")
+_DAY_ALONE = len("2026-11-30")
+_TIMES = frozenset({"from", "since", "starts_at", "min", "max"})
 
 
 class FieldError(msgspec.Struct, omit_defaults=True):
@@ -78,6 +82,14 @@ TABLE: dict[str, Words] = {
     "account_unavailable": Words(
         403, _("Account not available"), _("This account is suspended or its licence has ended. Contact its administrator.")
     ),
+    "visit_not_allowed": Words(
+        403,
+        _("No visit is allowed"),
+        _(
+            "The administrators of the account {account} have not allowed a visit, or the one that they allowed was made. They allow one"
+            " with POST /api/v1/account/visits."
+        ),
+    ),
     "account_choice": Words(409, _("Choose an account"), _("You work in several accounts. Sign in again and name one of them.")),
     "seats_full": Words(
         409,
@@ -91,8 +103,15 @@ TABLE: dict[str, Words] = {
     ),
     "pool_exceeded": Words(
         409,
-        _("The pool of places is too small"),
-        _("The pool has {pool} places, {given} are given already, {asked} are asked for."),
+        _("The pool is too small"),
+        _(
+            "The pool holds {pool}: {given} are given already, {free} are free, {asked} are asked for. Give fewer, or have it enlarged."
+        ),
+    ),
+    "boost_overlaps": Words(
+        409,
+        _("Another boost at the same time"),
+        _("Another boost of this client begins on {starts_at} (places: {seats}). End it first, or choose other dates."),
     ),
     "option_missing": Words(
         403, _("Not in the licence"), _("The licence lacks the option {option}. Ask your reseller to add it, or do without.")
@@ -126,6 +145,7 @@ TABLE: dict[str, Words] = {
     "too_large": Words(413, _("Too large"), _("The request is larger than this address accepts. Send less.")),
     "not_acceptable_media_type": Words(415, _("Not JSON"), _("Send the body as application/json.")),
     "neither_json_nor_csv": Words(415, _("Neither JSON nor CSV"), _("Send the body as application/json or text/csv.")),
+    "not_a_picture": Words(415, _("Not a picture"), _("Send the body as image/png, image/jpeg or image/webp.")),
     "key_reused": Words(
         422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")
     ),
@@ -145,6 +165,50 @@ TABLE: dict[str, Words] = {
     ),
 }
 
+#: What is said instead, by the code and the fact that tells cases of it apart.
+CASES: dict[tuple[str, str], str] = {
+    ("account_unavailable", "licence_not_started"): _(
+        "The licence of this account begins on {from}. Until then its administrators alone can sign in; ask one of them."
+    ),
+    ("account_unavailable", "licence_ended"): _(
+        "The last day of this account's licence was {since}; its administrators alone can sign in. "
+        "Nothing is lost: ask one of them to have it renewed, then sign in again."
+    ),
+    ("pool_exceeded", "seats"): _(
+        "The pool holds {pool} places: {given} given to others, {free} free, {asked} asked for."
+        " Give fewer, take some back from another client, or have the pool enlarged."
+    ),
+    ("pool_exceeded", "users"): _(
+        "The pool holds {pool} users: {given} given to others, {free} free, {asked} asked for."
+        " Give fewer, lower another client's limit, or have the pool enlarged."
+    ),
+    ("pool_exceeded", "pool_lowered"): _(
+        "{given} are given from this pool already: it cannot become as small as {pool}. Choose {given} or more, or have some taken back first."
+    ),
+    ("already_exists", "seat_request"): _(
+        "A request of this account is open already. Wait for the answer, or withdraw it and ask again."
+    ),
+    ("already_exists", "visit_permission"): _(
+        "A visit from there is allowed already. Take that permission back first to allow another."
+    ),
+    ("already_exists", "slug"): _("The short name {slug} is taken. Choose another one: {proposed} is free."),
+    ("not_in_state", "new_account"): _("It was closed more than 30 days ago, and cannot be reopened. Open a new account."),
+    ("not_in_state", "closed"): _("The account is closed. Reopen it first: it can be set to active for 30 days."),
+    ("not_in_state", "too_many_boosts"): _("{max} boosts of this client are planned or live already. End one of them first."),
+    ("not_in_state", "ended"): _("It is over already. Give another boost where places are still needed."),
+    ("not_in_state", "approved"): _("{by} accepted this request already. Give more places with the licence or with a boost."),
+    ("not_in_state", "refused"): _(
+        "{by} refused this request already. Places can still be given with the licence or with a boost."
+    ),
+    ("not_in_state", "withdrawn"): _("{by} withdrew this request. Places can still be given with the licence or with a boost."),
+    ("not_in_state", "expired"): _(
+        "Nobody answered this request in time. Give places with the licence or with a boost, or let the client ask again."
+    ),
+    ("not_in_state", "no_seller"): _("Nobody sells places to this account: there is nobody to ask."),
+}
+#: The facts that tell cases apart, the most telling first.
+_TELLING = ("instead", "why", "what", "state")
+
 #: What is wrong with one value.
 FIELD_WORDS: dict[str, str] = {
     "required": _("is required"),
@@ -156,8 +220,12 @@ FIELD_WORDS: dict[str, str] = {
     "too_short": _("is too short (at least {min})"),
     "too_long": _("is too long (at most {max})"),
     "out_of_range": _("is out of range ({min} to {max})"),
+    "too_low": _("is too low (at least {min})"),
+    "too_high": _("is too high (at most {max})"),
     "control_characters": _("contains control or invisible characters"),
     "unknown": _("is not known"),
+    "reserved": _("is reserved; choose another one"),
+    "too_deep": _("would stand too far down: there are at most {max} levels below the operator, and the last one is for clients"),
     "repeated": _("is given more than once"),
     "no_lines": _("names nobody: at least one line is needed"),
     "too_many_lines": _("has too many lines (at most {max})"),
@@ -168,11 +236,18 @@ FIELD_WORDS: dict[str, str] = {
     "column_missing": _("has a header without a column for the address"),
     "in_the_past": _("lies in the past"),
     "before_start": _("ends before it starts"),
+    "never_happens": _("never happens before the end"),
+    "children_without_limit": _("needs a limit for every account below first"),
     "guessable": _("is too easy to guess"),
     "first_password": _("is the first password that was set for you; choose one that nobody else knows"),
     "not_possible": _("is not possible here"),
     "cursor": _("is not a cursor of this list"),
     "needs_status": _("goes only with the status suspended"),
+    "like_an_address": _("reads like an e-mail address"),
+    "domain_unproven": _("is not in a domain in which an active administrator of this account has their address ({domains})"),
+    "not_an_image": _("is not one whole picture as PNG, JPEG or WebP, with nothing before or after it"),
+    "wrong_size": _("is too small or too large: each side has {min} to {max} pixels"),
+    "not_still": _("is not a still picture"),
 }
 
 #: zxcvbn's advice, by its own names.
@@ -209,9 +284,18 @@ ADVICE: dict[str, str] = {
 
 
 def say(language: str, text: str, **facts: Any) -> str:
-    """A text of this room in the reader's language, with its facts."""
+    """A text of this room in the reader's language, with its facts; days and moments, which facts give as ISO 8601, as people write them."""
     translated = translations(LOCALE, language).gettext(text)
-    return re.sub(r"\{(\w+)\}", lambda found: str(facts.get(found[1], "")), translated)
+    return re.sub(r"\{(\w+)\}", lambda found: _written(language, found[1], str(facts.get(found[1], ""))), translated)
+
+
+def _written(language: str, name: str, text: str) -> str:
+    # By name as well: a client may be called like a day.
+    if name not in _TIMES or not _DAY_OR_MOMENT.fullmatch(text):
+        return text
+    at = datetime.fromisoformat(text)
+    day = written_day(at, language)
+    return day if len(text) == _DAY_ALONE else f"{day}, {at.astimezone(UTC):%H:%M} UTC"
 
 
 def field_error(language: str, error: Invalid) -> FieldError:
@@ -236,11 +320,13 @@ def problem(
 ) -> dict[str, Any]:
     """The document of a refusal, facts included."""
     words, facts = TABLE[code], facts or {}
+    cases = ((code, str(facts.get(name))) for name in _TELLING)
+    detail = next((CASES[case] for case in cases if case in CASES), words.detail)
     document: dict[str, Any] = {
         "type": f"{public_url}/api/docs#problem-{code}",
         "title": say(language, words.title),
         "status": words.status,
-        "detail": say(language, words.detail, **facts),
+        "detail": say(language, detail, **facts),
         "code": code,
         "request_id": request_id,
     }

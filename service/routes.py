@@ -9,7 +9,7 @@ import litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from service.errors import CodedError
 from service.problems import Problem
@@ -54,8 +54,10 @@ def post(
     return litestar.post(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
-def put(path: str, *, right: str | Open, refuses: Iterable[int] = (), **kwargs: Any) -> Decorator:
-    """A route that replaces."""
+def put(path: str, *, right: str | Open, refuses: Iterable[int] = (), takes: tuple[str, ...] = (), **kwargs: Any) -> Decorator:
+    """A route that replaces. `takes` names the types of a body that is a picture, and then nothing else is taken; the handler reads it."""
+    if takes:
+        kwargs = {**kwargs, "opt": {**kwargs.get("opt", {}), "takes": takes}, "operation_class": _taking(takes)}
     return litestar.put(path, guards=[_only_json], **_declared(right, {415, *refuses}, kwargs))
 
 
@@ -75,6 +77,11 @@ def body_type(connection: Connection) -> str:
 
 
 async def _only_json(connection: Connection, handler: BaseRouteHandler) -> None:
+    pictures = handler.opt.get("takes")
+    if pictures:
+        if body_type(connection) not in pictures:
+            raise CodedError("not_a_picture")
+        return
     others = handler.opt.get("reads", {})
     if body_type(connection) not in {"application/json", *others}:
         raise CodedError("neither_json_nor_csv" if others else "not_acceptable_media_type")
@@ -89,11 +96,23 @@ class _TakesCsv(Operation):
             self.request_body.content["text/csv"] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
 
 
+def _taking(types: tuple[str, ...]) -> type[Operation]:
+    @dataclass
+    class TakesPictures(Operation):
+        """Describes a body that is a picture."""
+
+        def __post_init__(self) -> None:
+            picture = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
+            self.request_body = RequestBody(content=dict.fromkeys(types, picture), required=True)
+
+    return TakesPictures
+
+
 def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any]) -> dict[str, Any]:
     statuses = {422, 503, *refuses}
     if right is not Open.TO_ANYONE:
         statuses |= {401, 409}
-    if not isinstance(right, Open):
+    if not isinstance(right, Open) or (right is Open.TO_SIGNED_IN and not kwargs.get("opt", {}).get("visitors")):
         statuses.add(403)
     responses = {
         status: ResponseSpec(Problem, media_type="application/problem+json", generate_examples=False, description=_WORDS[status])

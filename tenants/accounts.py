@@ -1,29 +1,34 @@
 """Accounts: the tree of operator, resellers and clients, and the settings that each decides for itself."""
 
-import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, Text, func, select, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Text, func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants.catalogue import LANGUAGES, AccountKind
-from tenants.database import Base
+from tenants.database import Base, table_of
 from tenants.effects import raise_epoch
-from tenants.errors import AlreadyExists, Invalid, NotFound
-from tenants.texts import like_pattern, one_line
+from tenants.errors import AccountUnavailable, AlreadyExists, Invalid, NotFound
+from tenants.slugs import checked_slug, propose_slug
+from tenants.texts import one_line
 
 AccountStatus = Literal["active", "suspended", "closed"]
 SeatUnit = Literal["user", "session"]
 IDLE_MINUTES = range(5, 241)
 SESSIONS_PER_USER = range(1, 11)
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Below the operator. A reseller on the last level could have no client.
+MOST_LEVELS = 5
+_STANDING = """CASE
+    WHEN status = 'closed' OR above = 'closed' THEN 'closed'
+    WHEN status = 'suspended' OR above = 'suspended' THEN 'suspended'
+    ELSE 'active' END"""
 
 
 class Account(Base):
@@ -32,13 +37,18 @@ class Account(Base):
     __tablename__ = "accounts"
     __table_args__ = (
         Index("uq_accounts_operator", "kind", unique=True, postgresql_where=text("kind = 'operator'")),
+        Index("ix_accounts_listed", "parent_id", "name", "id"),
         CheckConstraint("kind IN ('operator', 'reseller', 'client')", name="kind"),
         CheckConstraint("status IN ('active', 'suspended', 'closed')", name="status"),
+        CheckConstraint("above IN ('active', 'suspended', 'closed')", name="above"),
+        CheckConstraint("(closed_at IS NOT NULL) = (status = 'closed')", name="closed"),
         CheckConstraint("(kind = 'operator') = (parent_id IS NULL)", name="parent"),
         CheckConstraint("idle_timeout BETWEEN 5 AND 240", name="idle_timeout"),
         CheckConstraint("sessions_per_user BETWEEN 1 AND 10", name="sessions_per_user"),
         CheckConstraint("seat_unit IN ('user', 'session')", name="seat_unit"),
     )
+    # A changed account knows its standing at once: nothing is loaded later, behind the caller's back.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - read by SQLAlchemy, never changed
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     kind: Mapped[AccountKind] = mapped_column(Text)
@@ -46,6 +56,13 @@ class Account(Base):
     name: Mapped[str] = mapped_column()
     slug: Mapped[str] = mapped_column(unique=True)
     status: Mapped[AccountStatus] = mapped_column(Text, default="active", server_default="active")
+    above: Mapped[AccountStatus] = mapped_column(
+        Text, default="active", server_default="active", comment="the worst status of the accounts above"
+    )
+    standing: Mapped[AccountStatus] = mapped_column(
+        Text, Computed(_STANDING, persisted=True), comment="what counts: its own status, or a worse one above"
+    )
+    closed_at: Mapped[datetime | None] = mapped_column()
     language: Mapped[str] = mapped_column(default="fr", server_default="fr")
     time_zone: Mapped[str] = mapped_column(default="Europe/Paris", server_default="Europe/Paris")
     seat_unit: Mapped[SeatUnit] = mapped_column(Text, default="user", server_default="user")
@@ -71,44 +88,74 @@ async def get_account(session: AsyncSession, account_id: UUID) -> Account:
     return account
 
 
+async def find_names(session: AsyncSession, account_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What these accounts are called."""
+    rows = await session.execute(select(Account.id, Account.name).where(Account.id.in_(list(account_ids))))
+    return {row.id: row.name for row in rows}
+
+
 async def find_operator(session: AsyncSession) -> Account | None:
     """The one operator's account, once it is created."""
     return await session.scalar(select(Account).where(Account.kind == "operator"))
 
 
 async def get_child(session: AsyncSession, parent_id: UUID, account_id: UUID) -> Account:
-    """A child of `parent_id`, locked for a change; anyone else's is NotFound."""
-    child = await session.scalar(select(Account).where(Account.id == account_id, Account.parent_id == parent_id).with_for_update())
+    """A child of `parent_id`, locked for a change; anyone else's is NotFound.
+
+    The lock is one that rows which only name the account do not wait for: its people go on working meanwhile.
+    """
+    query = select(Account).where(Account.id == account_id, Account.parent_id == parent_id)
+    child = await session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
     if child is None:
         raise NotFound
     return child
 
 
-def search_children(parent_id: UUID, *, q: str | None, status: AccountStatus | None) -> Select[Account]:
-    """Children of an account by part of their name or slug, and by status."""
-    query = select(Account).where(Account.parent_id == parent_id)
-    if q:
-        pattern = like_pattern("q", q)
-        query = query.where(Account.name.ilike(pattern) | Account.slug.ilike(pattern))
-    return query.where(Account.status == status) if status else query
+async def hold_account(session: AsyncSession, account_id: UUID) -> Account | None:
+    """The account, whose standing stays what it is until the transaction ends. To be asked for before any other lock."""
+    query = select(Account).where(Account.id == account_id).with_for_update(read=True)
+    return await session.scalar(query.execution_options(populate_existing=True))
+
+
+async def hold_parent(session: AsyncSession, account_id: UUID) -> Account:
+    """As `hold_account`, for what is about to come below it. Raises AccountUnavailable when the account does not stand.
+
+    A suspension and a new account below it queue here: one that comes first is seen by the other.
+    """
+    parent = await hold_account(session, account_id)
+    if parent is None:
+        raise NotFound
+    if parent.standing != "active":
+        raise AccountUnavailable(why=f"account_{parent.standing}", contact=None)
+    return parent
 
 
 async def open_account(
     session: AsyncSession, *, kind: AccountKind, parent_id: UUID | None, name: str, slug: str | None, language: str
 ) -> Account:
-    """A new account. Without a slug one is proposed from the name and made unique; a given one that is taken raises AlreadyExists."""
-    account = Account(id=uuid7(), kind=kind, parent_id=parent_id, name=account_name(name), language=known_language(language))
-    if slug is not None:
-        if not _SLUG.fullmatch(slug):
-            raise Invalid("slug", "malformed")
-        if await _taken(session, slug):
-            raise AlreadyExists(what="slug")
-        account.slug = slug
-    else:
-        account.slug = await _free_slug(session, account.name)
-    session.add(account)
-    await session.flush()
-    return account
+    """A new account below its parent. Without a slug one is proposed from the name, whoever else opens one by it at this moment.
+
+    Raises AlreadyExists with a free one for a slug that is taken, AccountUnavailable below an account that does not stand, and Invalid
+    for a place too far below the operator.
+    """
+    values: dict[str, Any] = {"kind": kind, "name": account_name(name), "language": known_language(language)}
+    if parent_id is not None:
+        parent = await hold_parent(session, parent_id)
+        await _must_be_near(session, parent, kind)
+        values |= {"parent_id": parent.id, "above": parent.standing}
+    given = None if slug is None else checked_slug(slug)
+    while True:
+        wanted = given or await propose_slug(session, values["name"])
+        account_id = await session.scalar(
+            insert(table_of(Account))
+            .values(id=uuid7(), slug=wanted, **values)
+            .on_conflict_do_nothing(index_elements=["slug"])
+            .returning(Account.id)
+        )
+        if account_id is not None:
+            return await session.get_one(Account, account_id)
+        if given is not None:
+            raise AlreadyExists(what="slug", slug=given, proposed=await propose_slug(session, given))
 
 
 def account_name(name: str) -> str:
@@ -169,13 +216,17 @@ def _one_of(field: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-async def _free_slug(session: AsyncSession, name: str) -> str:
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    base = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:50].strip("-") or "account"
-    if not await _taken(session, base):
-        return base
-    return f"{base}-{uuid7().hex[-6:]}"
+_LEVEL = text("""
+WITH RECURSIVE line AS (
+    SELECT parent_id, 0 AS level FROM accounts WHERE id = :id
+    UNION ALL SELECT a.parent_id, line.level + 1 FROM line JOIN accounts a ON a.id = line.parent_id
+) SELECT max(level) FROM line
+""")
 
 
-async def _taken(session: AsyncSession, slug: str) -> bool:
-    return await session.scalar(select(Account.id).where(Account.slug == slug)) is not None
+async def _must_be_near(session: AsyncSession, parent: Account, kind: AccountKind) -> None:
+    level = 1 + (await session.execute(_LEVEL, {"id": parent.id})).scalar_one()
+    if parent.kind == "client":
+        raise Invalid("kind", "not_possible")
+    if level > MOST_LEVELS - (kind == "reseller"):
+        raise Invalid("kind", "too_deep", max=MOST_LEVELS)

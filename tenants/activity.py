@@ -25,8 +25,12 @@ class Event(StrEnum):
 
     ACCOUNT_CREATED = "account.created"  # kind, plan
     ACCOUNT_CHANGED = "account.changed"  # before, after
-    ACCOUNT_STATUS_CHANGED = "account.status_changed"  # before, after
+    ACCOUNT_STATUS_CHANGED = "account.status_changed"  # before, after, above: the account above whose status changed
     LICENCE_CHANGED = "licence.changed"  # before, after, reason
+    BRAND_CHANGED = "brand.changed"  # before, after: none for a first one, and for one that was removed
+    BOOST_GIVEN = "boost.given"  # boost, seats, starts_at, ends_at, weekly, reason
+    BOOST_ENDED = "boost.ended"  # boost, seats, starts_at, ends_at
+    POOL_OVERSOLD = "pool.oversold"  # seller, what, pool, given, asked, over
     USER_INVITED = "user.invited"  # role, departments
     USER_CHANGED = "user.changed"  # before, after
     USER_SUSPENDED = "user.suspended"  # since, until, reason
@@ -53,7 +57,15 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "session.sign_in_failed"  # why: password, suspended, account, licence
     SIGNED_OUT = "session.signed_out"
     SESSION_ENDED = "session.ended"  # why
+    VISIT_ALLOWED = "visit.allowed"  # permission, visitor, once, rights, reason
+    VISIT_REVOKED = "visit.revoked"  # permission, visitor, visits: how many were ended
+    VISIT_BEGAN = "visit.began"  # visit, reason, ends_at, rights
+    VISIT_ENDED = "visit.ended"  # visit, why, reason
     SEAT_REFUSED = "seat.refused"  # seats, in_use
+    SEAT_REQUESTED = "seat_request.asked"  # seats, until, reason
+    SEAT_REQUEST_DECIDED = "seat_request.decided"  # outcome, asked, seats, until, message
+    SEAT_REQUEST_WITHDRAWN = "seat_request.withdrawn"
+    SEAT_REQUEST_EXPIRED = "seat_request.expired"
     MAIL_SENT = "mail.sent"  # letter
     MAIL_REFUSED = "mail.refused"  # letter, reply
 
@@ -67,10 +79,11 @@ class Activity(AccountOwned, Base):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     event: Mapped[str] = mapped_column()
     result: Mapped[str] = mapped_column(default="done")
-    actor_kind: Mapped[str] = mapped_column(comment="user, person or system")
+    actor_kind: Mapped[str] = mapped_column(comment="user, visitor, person or system")
     actor_user_id: Mapped[UUID | None] = mapped_column()
     actor_identity_id: Mapped[UUID | None] = mapped_column()
     actor_account_id: Mapped[UUID | None] = mapped_column(comment="where the actor works, when it is not here")
+    actor_account_name: Mapped[str | None] = mapped_column(comment="name of that account, as it was")
     actor_name: Mapped[str | None] = mapped_column()
     actor_email: Mapped[str | None] = mapped_column()
     target_type: Mapped[str | None] = mapped_column()
@@ -90,12 +103,14 @@ def record(
     on: tuple[str, UUID, str] | None = None,
     result: Result = "done",
     **facts: Any,
-) -> None:
+) -> UUID:
     """Write one line into the account entered; it becomes true with the transaction. Facts are JSON, and never a secret.
 
-    `by` None is the system itself; `on` is type, id and label of what was acted on.
+    `by` None is the system itself; `on` is type, id and label of what was acted on. Returns the line's id.
     """
-    session.add(Activity(**_line(session, event, by=by, on=on, result=result, **facts)))
+    line = Activity(**_line(session, event, by=by, on=on, result=result, **facts))
+    session.add(line)
+    return line.id
 
 
 def record_change(
@@ -143,11 +158,20 @@ async def write_many(
 def plain_line(event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> list[Any]:
     """A line about the person's own doing, as the values of `inserted_from`."""
     values = _values(account_id, origin, event, by=by, on=None if by.user_id is None else ("user", by.user_id, by.name), **facts)
+    return _driver_values(values)
+
+
+def line_by(session: AsyncSession, event: Event, *, by: Actor, on: tuple[str, UUID, str], **facts: Any) -> list[Any]:
+    """A line about what somebody does to something of the account entered, as the values of `inserted_from`."""
+    return _driver_values(_line(session, event, by=by, on=on, **facts))
+
+
+def _driver_values(values: dict[str, Any]) -> list[Any]:
     return [json.dumps(value) if name == "facts" else value for name, value in values.items()]
 
 
 def inserted_from(source: str, *, first: int) -> str:
-    """SQL that writes a `plain_line`, given from `$first` on, if the `source` has a row: for a statement that does more than that."""
+    """SQL that writes such a line, given from `$first` on, if the `source` has a row: for a statement that does more than that."""
     columns = table_of(Activity).c
     names = list(_values(UUID(int=0), NOWHERE, Event.SIGNED_IN, by=None))
     given = [f"${n}::{columns[name].type.compile(postgresql.dialect())}" for n, name in enumerate(names, first)]  # type: ignore[no-untyped-call]  # SQLAlchemy's dialect
@@ -177,15 +201,20 @@ def _values(
     **facts: Any,
 ) -> dict[str, Any]:
     target_type, target_id, target_label = on or (None, None, None)
+    visit = by.visit if isinstance(by, Actor) else None
+    elsewhere = _elsewhere(account_id, by)
+    if visit is not None:
+        facts["visit"] = visit.id
     return {
         "account_id": account_id,
         "id": uuid7(),
         "event": event.value,
         "result": result,
-        "actor_kind": "user" if isinstance(by, Actor) else "person" if by else "system",
+        "actor_kind": _kind(by, visiting=visit is not None and elsewhere is not None),
         "actor_user_id": by.user_id if by else None,
         "actor_identity_id": by.identity_id if by else None,
-        "actor_account_id": by.account_id if isinstance(by, Actor) and by.account_id != account_id else None,
+        "actor_account_id": elsewhere[0] if elsewhere else None,
+        "actor_account_name": elsewhere[1] if elsewhere else None,
         "actor_name": by.name if by else None,
         "actor_email": by.email if by else None,
         "target_type": target_type,
@@ -196,6 +225,20 @@ def _values(
         "device": origin.device,
         "request_id": origin.request_id,
     }
+
+
+def _elsewhere(account_id: UUID, by: Actor | Person | None) -> tuple[UUID, str | None] | None:
+    # Where the actor is at home, when that is not the account whose line it is.
+    if not isinstance(by, Actor):
+        return None
+    home = (by.visit.account_id, by.visit.account_name) if by.visit else (by.account_id, by.account_name)
+    return None if home[0] == account_id else home
+
+
+def _kind(by: Actor | Person | None, *, visiting: bool) -> str:
+    if isinstance(by, Actor):
+        return "visitor" if visiting else "user"
+    return "person" if by else "system"
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tenants.catalogue import AccountKind
@@ -31,8 +32,26 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Visiting:
+    """Under which visit somebody works in an account that is not theirs, from which one they come, why, and who allowed it."""
+
+    id: UUID
+    account_id: UUID
+    account_name: str
+    reason: str
+    ends_at: datetime
+    allowed_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
-    """A person at work in one account, as their session says. `departments` is None for all of them."""
+    """A person at work in one account, as their session says. `departments` is None for all of them.
+
+    `giving` is what they may give to others, where that is more than they may do themselves at this moment: when a licence no longer
+    runs, its administrators can only read in the vendor's sections, and still manage whoever could do more before.
+
+    With a `visit`, the person is no user of the account: `user_id` is theirs in the account that they come from.
+    """
 
     account_id: UUID
     account_kind: AccountKind
@@ -45,6 +64,9 @@ class Actor:
     rights: frozenset[str]
     departments: frozenset[UUID] | None
     language: str
+    giving: frozenset[str] | None = None
+    account_name: str | None = None
+    visit: Visiting | None = None
 
     def may(self, right: str) -> bool:
         """Whether the actor has the right in some department."""
@@ -55,10 +77,20 @@ class Actor:
         if right not in self.rights:
             raise Forbidden(right=right)
 
+    def must_belong_here(self) -> None:
+        """Raise Forbidden for a visitor: some things are for the account's own people alone."""
+        if self.visit is not None:
+            raise Forbidden(closed_to="visitors")
+
+    def must_be_another(self, identity_id: UUID) -> None:
+        """Raise Forbidden for a visitor about to change their own place here, or to make one: a visit leaves none behind."""
+        if identity_id == self.identity_id:
+            self.must_belong_here()
+
     def may_give(self, rights: Iterable[str], departments: Iterable[UUID] | None) -> bool:
         """Whether every right and department given is also the actor's own. Sets, never names of roles."""
         inside = self.departments is None or (departments is not None and self.departments.issuperset(departments))
-        return inside and self.rights.issuperset(rights)
+        return inside and (self.rights if self.giving is None else self.giving).issuperset(rights)
 
     def must_cover(self, rights: Iterable[str], departments: Iterable[UUID] | None) -> None:
         """Raise BeyondOwnRights unless the actor has at least these: before giving them, and before changing whoever has them."""

@@ -157,12 +157,15 @@ async def _judged(
 ) -> tuple[list[Invitee], Report]:
     choices = _Choices(await read_palette(session, catalogue, actor.account_kind), actor)
     known = await _known(session, [line.email for line in batch.lines])
+    visitor = (await session.get_one(Identity, actor.identity_id)).email if actor.visit else None
     invitees: list[Invitee] = []
     refused = list(batch.refused)
     for position, line in enumerate(batch.lines):
         if position % _JUDGED_AT_ONCE == 0:
             await asyncio.sleep(0)
         try:
+            if line.email == visitor:
+                actor.must_belong_here()
             if line.email in known:
                 raise Invalid("email", "already_exists", status=known[line.email])
             role, departments = choices.of(line)

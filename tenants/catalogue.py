@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from tenants.licence_phases import OPEN_TO_ALL, Phase
+
 AccountKind = Literal["operator", "reseller", "client"]
 ACCOUNT_KINDS: tuple[AccountKind, ...] = get_args(AccountKind)
 LANGUAGES = ("fr", "en")
@@ -33,11 +35,22 @@ class CatalogueError(Exception):
     """The catalogue cannot be used; the text names the file, the entry and what is wrong."""
 
 
+class _Action(msgspec.Struct, forbid_unknown_fields=True):
+    fr: str = ""
+    en: str = ""
+    reads: bool = False
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"fr": self.fr, "en": self.en}
+
+
 class _Section(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     label: dict[str, str]
     actions: list[str]
     account_kinds: list[AccountKind] = msgspec.field(default_factory=lambda: list(ACCOUNT_KINDS))
+    administration: bool = False
 
 
 class _Role(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,7 +74,7 @@ class _Plan(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    actions: dict[str, dict[str, str]]
+    actions: dict[str, _Action]
     sections: list[_Section]
     roles: list[_Role]
     plans: list[_Plan]
@@ -69,12 +82,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the vendor's application, or of Portillon's own administration."""
+    """A part of the vendor's application, or (`administration`) of Portillon's own."""
 
     key: str
     label: Mapping[str, str]
     actions: tuple[str, ...]
     account_kinds: tuple[AccountKind, ...]
+    administration: bool = False
 
     @property
     def rights(self) -> tuple[str, ...]:
@@ -112,6 +126,8 @@ class Catalogue:
     """All of it, immutable, shared by every process that reads the same file."""
 
     actions: Mapping[str, Mapping[str, str]]
+    #: Actions that only read: they outlast the licence.
+    reads: frozenset[str]
     sections: tuple[Section, ...]
     roles: Mapping[str, BuiltInRole]
     plans: Mapping[str, Plan]
@@ -134,14 +150,40 @@ class Catalogue:
         """Every right of these sections; of those that do not exist, none."""
         return frozenset(right for section in self.sections if section.key in sections for right in section.rights)
 
+    @cached_property
+    def read_only(self) -> frozenset[str]:
+        """Rights that remain when the licence does not run: what only reads, and Portillon's own administration."""
+        return frozenset(
+            f"{section.key}.{action}"
+            for section in self.sections
+            for action in section.actions
+            if section.administration or action in self.reads
+        )
+
     def effective(
-        self, kind: AccountKind, role: str, own: Iterable[str] | None, *, options: Iterable[str], hidden: Iterable[str]
+        self,
+        kind: AccountKind,
+        role: str,
+        own: Iterable[str] | None,
+        *,
+        options: Iterable[str],
+        hidden: Iterable[str],
+        phase: Phase = "running",
     ) -> frozenset[str]:
         """What a role gives in an account of this kind: `own` are the rights of one that the account made, None of a built-in one.
 
         Without the licence's option an own role gives only what is also in `user`. Sections that are `hidden` give nothing,
-        except to administrators.
+        except to administrators. In any other `phase` of the licence than `running`, what changes something in the vendor's sections
+        is gone for everybody; while it is closed to all but administrators, nobody else has anything.
         """
+        rights = self._in_role(kind, role, own, options=options, hidden=hidden)
+        if phase == "running":
+            return rights
+        return rights & self.read_only if lets_in(phase, role) else frozenset()
+
+    def _in_role(
+        self, kind: AccountKind, role: str, own: Iterable[str] | None, *, options: Iterable[str], hidden: Iterable[str]
+    ) -> frozenset[str]:
         if role == ADMINISTRATOR:
             return self.role_rights(role, kind)
         rights = self.role_rights(role, kind) if own is None else self.rights_of(kind).intersection(own)
@@ -183,6 +225,11 @@ class Catalogue:
         return {(key, kind): role.rights & self._by_kind[kind] for key, role in self.roles.items() for kind in ACCOUNT_KINDS}
 
 
+def lets_in(phase: Phase, role: str) -> bool:
+    """Whether a licence in this phase lets somebody with the role in: before it begins and once it is over, administrators alone."""
+    return phase in OPEN_TO_ALL or role == ADMINISTRATOR
+
+
 def load_catalogue(path: Path | None = None) -> Catalogue:
     """Read and check the catalogue (the default one without a path); raises CatalogueError with a precise sentence."""
     source = path or Path(__file__).with_name("catalogue.toml")
@@ -200,8 +247,10 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
 
 
 def _checked(file: _File, digest: str) -> Catalogue:
-    for name, labels in file.actions.items():
-        _both_languages(f"action {name!r}", labels)
+    for name, action in file.actions.items():
+        _both_languages(f"action {name!r}", action.labels)
+    if not any(action.reads for action in file.actions.values()):
+        raise ValueError("no action has reads = true: nothing could be looked at after a licence's last day")
     _unique("section", [s.key for s in file.sections])
     _unique("role", [r.key for r in file.roles])
     _unique("plan", [p.key for p in file.plans])
@@ -209,13 +258,23 @@ def _checked(file: _File, digest: str) -> Catalogue:
     every = frozenset(right for section in sections for right in section.rights)
     if missing := OWN_RIGHTS - every:
         raise ValueError(f"lacks rights that Portillon's own pages need: {', '.join(sorted(missing))}")
+    for section in sections:
+        if OWN_RIGHTS.intersection(section.rights) and not section.administration:
+            raise ValueError(f"section {section.key!r}: is Portillon's own and needs administration = true")
     roles = {r.key: _role(r, every) for r in file.roles}
     if roles.get(ADMINISTRATOR) is None or roles[ADMINISTRATOR].rights != every:
         raise ValueError(f'needs a role {ADMINISTRATOR!r} with rights = ["*"]')
     if not file.plans:
         raise ValueError("has no plan: nothing could be sold")
     plans = {p.key: _plan(p) for p in file.plans}
-    return Catalogue(actions=file.actions, sections=sections, roles=roles, plans=plans, digest=digest)
+    return Catalogue(
+        actions={name: action.labels for name, action in file.actions.items()},
+        reads=frozenset(name for name, action in file.actions.items() if action.reads),
+        sections=sections,
+        roles=roles,
+        plans=plans,
+        digest=digest,
+    )
 
 
 def _section(section: _Section, actions: Mapping[str, Any]) -> Section:
@@ -227,7 +286,8 @@ def _section(section: _Section, actions: Mapping[str, Any]) -> Section:
     for action in section.actions:
         if action not in actions:
             raise ValueError(f"{where}: action {action!r} is not declared under [actions]")
-    return Section(section.key, section.label, tuple(section.actions), tuple(section.account_kinds))
+    kinds = tuple(section.account_kinds)
+    return Section(section.key, section.label, tuple(section.actions), kinds, administration=section.administration)
 
 
 def _role(role: _Role, every: frozenset[str]) -> BuiltInRole:

@@ -1,7 +1,7 @@
 """The wall: every transaction enters one account, and PostgreSQL shows it nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, cast
@@ -26,6 +26,9 @@ LOCK_TIMEOUT_MS = 3_000
 # What PostgreSQL says when it is going away or full: SQLSTATE classes 08, 53, 57, and the two timeouts. A deadlock's victim comes
 # back too: its transaction is undone, and nothing was half done.
 _AWAY = ("08", "53", "57", "55P03", "40P01")
+
+#: Adds to what a transaction owes the world, before it commits, what follows from it elsewhere.
+Reach = Callable[[AsyncSession, Effects], Awaitable[None]]
 
 
 class Base(DeclarativeBase):
@@ -93,9 +96,18 @@ class Plain:
 class Database:
     """Connections as the application role. Nobody else commits."""
 
-    def __init__(self, url: str, *, outside: Outside | None = None, pool_size: int = 10, names_account: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        outside: Outside | None = None,
+        reach: Reach | None = None,
+        pool_size: int = 10,
+        names_account: bool = True,
+    ) -> None:
         """Open lazily. `names_account=False` leaves the wall to PostgreSQL alone; the tests prove each layer with it."""
         self.outside: Outside = outside or Nobody()
+        self._reach = reach
         self.engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -133,6 +145,8 @@ class Database:
                         await enter(session, account_id)
                     yield session
                     await session.flush()
+                    if self._reach is not None:
+                        await self._reach(session, effects)
                     announced = await self._announce(effects)
                     await session.commit()
                 except BaseException:

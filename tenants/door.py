@@ -8,8 +8,9 @@ from tenants.catalogue import Catalogue
 from tenants.database import Database, Plain
 from tenants.errors import NotSignedIn, Unavailable
 from tenants.seats import Full, Gone, Seated, Seats, SessionKey
-from tenants.session_facts import find_facts, hot_copy, read_policy
+from tenants.session_facts import Facts, find_facts, hot_copy, read_policy
 from tenants.sessions import REMEMBER_SECONDS, Tokens
+from tenants.visit_facts import VisitFacts, find_visit_facts, visit_copy
 
 
 class Door:
@@ -43,11 +44,11 @@ class Door:
         for _ in range(8):
             epoch = await self.seats.epoch(key.account_id)
             async with self.database.plain(key.account_id) as plain:
-                row = await find_facts(plain, key.account_id, key.session_id)
+                row = await self._facts(plain, key)
                 policy, alive = await read_policy(plain, key.account_id)
             if row is None or row.token_digest != key.digest:
                 return Gone("unknown")
-            copy = hot_copy(self.catalogue, row)
+            copy = visit_copy(self.catalogue, row) if isinstance(row, VisitFacts) else hot_copy(self.catalogue, row)
             if copy is None:
                 why = row.over_since[1] if row.over_since else "suspended" if row.standing == "suspended" else "expired"
                 await self.seats.end(
@@ -70,9 +71,14 @@ class Door:
         policy, alive = await read_policy(plain, account_id)
         await self.seats.load_policy(account_id, policy, epoch=epoch, alive=alive)
 
+    async def _facts(self, plain: Plain, key: SessionKey) -> Facts | VisitFacts | None:
+        # A visit is asked for second: everybody else pays nothing for it.
+        found = await find_facts(plain, key.account_id, key.session_id)
+        return found or await find_visit_facts(plain, self.catalogue, key.account_id, key.session_id)
+
     async def _why(self, key: SessionKey) -> dict[str, Any]:
         async with self.database.plain(key.account_id) as plain:
-            row = await find_facts(plain, key.account_id, key.session_id)
+            row = await self._facts(plain, key)
         if row is None or row.token_digest != key.digest:
             return {}
         at, reason = row.over_since or (row.expires_at, "expired")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session whose hot copy must go before the answer is sent."""
+    """A session whose hot copy must go before the answer is sent. A visit's `user_id` is its own id."""
 
     account_id: UUID
     user_id: UUID

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants import outbox, password_resets
+from tenants.accounts import Account
 from tenants.activity import Event, record
 from tenants.actors import Actor, Person
 from tenants.database import Base, enter
@@ -112,7 +113,9 @@ async def confirm(session: AsyncSession, signer: Signer, token: str) -> None:
     if not users:
         # Struck from every list meanwhile: there is nobody whose address this would be, and no account that could write.
         raise LinkUsed
-    home = min(users, key=lambda user: (user.status != "active", user.status != "suspended"))
+    accounts = [user.account_id for user in users]
+    standing = set(await session.scalars(select(Account.id).where(Account.id.in_(accounts), Account.standing == "active")))
+    home = min(users, key=lambda user: (user.account_id not in standing, user.status != "active", user.status != "suspended"))
     await enter(session, home.account_id)
     outbox.post(session, Letter.EMAIL_CHANGED, to=home.id, about=change.id)
 

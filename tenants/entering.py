@@ -12,14 +12,13 @@ from uuid_utils.compat import uuid7
 from tenants.activity import Event, plain_line, write
 from tenants.actors import Origin, Person
 from tenants.attempts import Attempts
-from tenants.catalogue import ADMINISTRATOR
 from tenants.database import Plain
 from tenants.door import Door
 from tenants.errors import DomainError, InvalidCredentials, NotFound, SeatsFull, Unavailable
 from tenants.full_pool import find_holders, seats_full
-from tenants.licences import covers
 from tenants.passwords import Hasher
 from tenants.places import Place, find_place, may_not_enter
+from tenants.seat_requests import ASKS, find_open
 from tenants.seats import Full, Gone, HotCopy, Seated, SessionKey, Taken
 from tenants.session_facts import hot_copy, write_session
 from tenants.sessions import REMEMBER_SECONDS, NewToken, mark_replaced
@@ -112,8 +111,7 @@ async def _try(keys: Keys, candidate: Candidate, new: NewSession) -> _Found:
 
 
 def _entitled(place: Place) -> bool:
-    in_time = place.role == ADMINISTRATOR or covers(place.starts_on, place.ends_on, place.time_zone, place.now)
-    return place.standing == "active" and place.account_status == "active" and in_time
+    return place.standing == "active" and place.account_status == "active" and place.licence_lets_in
 
 
 async def _turned_away(keys: Keys, candidate: Candidate, place: Place | None, origin: Origin) -> DomainError:
@@ -124,7 +122,9 @@ async def _turned_away(keys: Keys, candidate: Candidate, place: Place | None, or
     return refusal
 
 
-_ALIVE = "SELECT user_id FROM sessions WHERE account_id = $1 AND id = $2 AND ended_at IS NULL AND expires_at > now()"
+_ALIVE = """
+SELECT user_id FROM sessions WHERE account_id = $1 AND id = $2 AND user_id IS NOT NULL AND ended_at IS NULL AND expires_at > now()
+"""
 
 
 async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Place, new: NewSession) -> tuple[UUID, UUID] | None:
@@ -144,6 +144,11 @@ async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Pla
 
 def _may_end(keys: Keys, place: Place) -> bool:
     return place.may(keys.door.catalogue, "sessions.end")
+
+
+def _may_ask_for_seats(keys: Keys, place: Place) -> bool:
+    # The operator's account has nobody to ask.
+    return place.kind != "operator" and place.may(keys.door.catalogue, ASKS)
 
 
 async def _take(
@@ -206,8 +211,12 @@ async def _refuse(keys: Keys, candidate: Candidate, found: _Found, origin: Origi
         facts = {"seats": full.seats, "in_use": full.in_use}
         await _note(session, Event.SEAT_REFUSED, candidate, result="refused", name=place.name, **facts)
         holders = await find_holders(session, keys.door.seats, unit=place.seat_unit, user_id=candidate.user_id)
-    refusal = seats_full(full, holders, may_end=_may_end(keys, place), shows=place.show_holders)
+        may_ask = _may_ask_for_seats(keys, place)
+        waiting = await find_open(session) if may_ask else None
+    may_request = may_ask and waiting is None
+    refusal = seats_full(full, holders, may_end=_may_end(keys, place), shows=place.show_holders, may_request=may_request)
     refusal.facts["ticket"] = make_ticket(keys.signer, candidate)
+    refusal.facts["seat_request"] = waiting and {"seats": waiting.seats, "expires_at": waiting.expires_at}
     return refusal
 
 

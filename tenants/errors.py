@@ -9,11 +9,13 @@ DomainError
 ├── InvalidCredentials   unknown address, wrong password, struck off: one answer
 ├── UserSuspended        said only after the right password
 ├── PasswordNeeded       a first password was right, and must be replaced by an own one
-├── AccountUnavailable   the account is suspended, or its licence has ended
+├── VisitNotAllowed      the client's administrators let nobody in from there
+├── AccountUnavailable   the account is suspended, or its licence has not begun or is over
 ├── AccountChoice        this person works in several accounts
 ├── SeatsFull            the pool is full; holders and choices
 ├── QuotaReached         users or departments of the licence
-├── PoolExceeded         seats a reseller may give
+├── PoolExceeded         seats or users that a reseller may give
+├── BoostOverlaps        another boost of the account runs at the same time
 ├── OptionMissing        the licence does not include it
 ├── InUse                others still need it
 ├── AlreadyExists
@@ -95,9 +97,18 @@ class PasswordNeeded(DomainError):
 
 
 class AccountUnavailable(DomainError):
-    """The account itself is suspended, or its licence is over. Facts: why, contact."""
+    """The account itself is suspended, or its licence lets administrators alone in.
+
+    Facts: contact, and why: `account_suspended`, `licence_not_started` (`from`, its first day) or `licence_ended` (`since`, its last).
+    """
 
     code = "account_unavailable"
+
+
+class VisitNotAllowed(DomainError):
+    """A client whose administrators have not let the caller's account in, or only once, and that was. Facts: account, its name."""
+
+    code = "visit_not_allowed"
 
 
 class AccountChoice(DomainError):
@@ -107,7 +118,7 @@ class AccountChoice(DomainError):
 
 
 class SeatsFull(DomainError):
-    """Facts: seats, in_use, holders, choices, ticket."""
+    """Facts: seats, in_use, holders, choices, ticket, and seat_request, the one that waits for an answer, for whoever could ask."""
 
     code = "seats_full"
 
@@ -119,9 +130,18 @@ class QuotaReached(DomainError):
 
 
 class PoolExceeded(DomainError):
-    """Facts: pool, given, asked (seats)."""
+    """Facts: what (`seats`, `users`), pool, given to others, free, asked: all that the child would take.
+
+    Why is `pool_lowered`, and asked 0, when the pool would become smaller than what is given.
+    """
 
     code = "pool_exceeded"
+
+
+class BoostOverlaps(DomainError):
+    """Boosts of an account do not overlap. Facts: boost, the id of the other one, with its starts_at, ends_at and seats."""
+
+    code = "boost_overlaps"
 
 
 class OptionMissing(DomainError):
@@ -149,7 +169,7 @@ class LastAdministrator(DomainError):
 
 
 class NotInState(DomainError):
-    """Facts: state, the one it is in."""
+    """Facts: state, the one it is in; for a decision also by whom."""
 
     code = "not_in_state"
 

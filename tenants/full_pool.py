@@ -31,12 +31,14 @@ async def find_holders(session: AsyncSession, seats: Seats, *, unit: str, user_i
     ]
 
 
-def seats_full(full: Full, holders: list[dict[str, Any]], *, may_end: bool, shows: bool) -> SeatsFull:
+def seats_full(full: Full, holders: list[dict[str, Any]], *, may_end: bool, shows: bool, may_request: bool) -> SeatsFull:
     """The refusal. Colleagues are named where the account `shows` them, and always to whoever `may_end` their sessions."""
     choices = ["retry"]
     if any(holder["mine"] for holder in holders):
         choices.append("end_own")
     if may_end and any(not holder["mine"] for holder in holders):
         choices.append("end_other")
+    if may_request:
+        choices.append("request_seats")
     shown = holders if shows or may_end else [holder for holder in holders if holder["mine"]]
     return SeatsFull(seats=full.seats, in_use=full.in_use, holders=shown, choices=choices)

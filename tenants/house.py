@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from uuid_utils.compat import uuid7
@@ -22,12 +23,15 @@ from tenants.sessions import REMEMBER_SECONDS, Tokens
 from tenants.settings import Settings
 from tenants.tokens import Signer
 from tenants.valkey import Valkey
+from tenants.visits import follow_visitors
 
 log = logging.getLogger("portillon")
 
 # Seconds: work left for later begins when the answer is on its way, and may take so long when the process ends.
 AFTER_ANSWER = 0.1
 FINISH_WITHIN = 10
+# Calls to Redis that share a write: one after the other, a reseller's thousands of clients would take as many round trips.
+_AT_ONCE = 200
 
 Bell = Callable[[], Awaitable[None]]
 
@@ -43,23 +47,26 @@ class HotState:
     async def announce(self, effects: Effects) -> object:
         """Mark every account that changes. Raises Unavailable while Redis is away."""
         change = uuid7().hex
-        for account_id in effects.accounts:
-            await self._seats.announce(account_id, change)
+        await _all(self._seats.announce(account_id, change) for account_id in effects.accounts)
         return change
 
     async def settle(self, effects: Effects, announced: object) -> None:
         """Make the change work everywhere before the answer is sent. A mark that stays behind does it a few seconds later."""
         try:
-            for ended in effects.ended:
-                await self._seats.end(
+            await _all(
+                self._seats.end(
                     ended.account_id,
                     user_id=ended.user_id,
                     session_id=ended.session_id,
                     why=ended.reason,
                     remember=REMEMBER_SECONDS,
                 )
-            for account_id in effects.accounts:
-                await self._seats.settle(account_id, str(announced), raised=account_id in effects.raised)
+                for ended in effects.ended
+            )
+            await _all(
+                self._seats.settle(account_id, str(announced), raised=account_id in effects.raised)
+                for account_id in effects.accounts
+            )
         except DomainError:
             log.warning("settled late: Redis went away after a commit")
         if effects.mail_owed and self._bell is not None:
@@ -71,8 +78,19 @@ class HotState:
     async def withdraw(self, effects: Effects, announced: object) -> None:
         """Take the marks back after a rollback."""
         with suppress(DomainError):
-            for account_id in effects.accounts:
-                await self._seats.settle(account_id, str(announced), raised=False)
+            await _all(self._seats.settle(account_id, str(announced), raised=False) for account_id in effects.accounts)
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    # Some at a time, each to its end; then the first that failed is raised, and the rest is never begun.
+    waiting = iter(calls)
+    while batch := list(islice(waiting, _AT_ONCE)):
+        if len(batch) == 1:
+            await batch[0]
+            continue
+        for outcome in await asyncio.gather(*batch, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
 
 @dataclass(frozen=True)
@@ -130,6 +148,7 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
     database = Database(
         settings.database_url.get_secret_value(),
         outside=HotState(seats, bell),
+        reach=follow_visitors,
         pool_size=settings.database_pool,
         names_account=names_account,
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants import outbox
-from tenants.accounts import Account, get_account
+from tenants.accounts import Account, get_account, hold_account
 from tenants.activity import Event, record
 from tenants.actors import Person
 from tenants.catalogue import Catalogue
@@ -126,7 +126,7 @@ async def ask_for_renewal(session: AsyncSession, signer: Signer, token: str) -> 
     if recently:
         return
     user = await session.get_one(User, (invitation.account_id, invitation.user_id))
-    if user.status != "invited":
+    if user.status != "invited" or (await get_account(session, found.account_id)).standing != "active":
         return
     for administrator in await active_administrators(session):
         outbox.post(session, Letter.INVITATION_RENEWAL, to=administrator.id, about=invitation.id)
@@ -156,7 +156,7 @@ async def find_own_choice(session: AsyncSession, signer: Signer, *, identity_id:
                 Invitation.accepted_at.is_(None),
                 Invitation.withdrawn_at.is_(None),
                 User.status == "invited",
-                Account.status == "active",
+                Account.standing == "active",
             )
         )
     ).one_or_none()
@@ -165,6 +165,8 @@ async def find_own_choice(session: AsyncSession, signer: Signer, *, identity_id:
 
 async def _lock_link(session: AsyncSession, signer: Signer, token: str) -> tuple[Invitation, User]:
     found = await _enter_by(session, signer, token)
+    # Nobody becomes active in an account that is suspended or closed at this moment: whichever comes first is seen by the other.
+    await hold_account(session, found.account_id)
     await _queue_at_licence(session, await session.scalar(_invitation_of(found).with_only_columns(Invitation.user_id)))
     invitation = await session.scalar(_invitation_of(found).with_for_update())
     if invitation is None:
@@ -192,7 +194,7 @@ async def _must_be_open(session: AsyncSession, signer: Signer, found: Claim, inv
     if invitation.expires_at <= await _now(session):
         raise LinkExpired
     account = await get_account(session, invitation.account_id)
-    if user.status != "invited" or account.status != "active":
+    if user.status != "invited" or account.standing != "active":
         raise LinkUsed
     return account
 

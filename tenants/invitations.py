@@ -113,6 +113,8 @@ async def add_invited(
     """The user, invitation and mail of `invite`, without its checks: for the first administrator of a new account."""
     first = None if first_hash is None else (first_hash, account.id)
     identity = await ensure_identity(session, email=email, language=known_language(language), first_password=first)
+    if by is not None:
+        by.must_be_another(identity.id)
     known = await session.scalar(
         select(User).where(User.account_id == account.id, User.identity_id == identity.id, User.status != "deleted")
     )

@@ -1,11 +1,14 @@
 """Languages on offer, and the words of a room in each: gettext catalogues read from their .po files, so none can be stale."""
 
 import gettext
+from datetime import date
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 from babel.core import negotiate_locale
+from babel.dates import format_date
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -29,6 +32,13 @@ def translations(folder: Path, language: str) -> gettext.NullTranslations:
     write_mo(compiled, merged)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def written_day(day: date, locale: str, *, width: Literal["long", "full"] = "long") -> str:
+    """A day as people write it, with the name of the weekday if it is `full`. In French the first of a month is its `1er`."""
+    written = format_date(day, width, locale=locale)
+    # CLDR has no pattern for it.
+    return written.replace("1 ", "1er ", 1) if day.day == 1 and locale.startswith("fr") else written
 
 
 def chosen_language(accept_language: str | None, *, default: str) -> str:

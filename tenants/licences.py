@@ -1,9 +1,8 @@
 """Licences: what an account has bought, the quotas checked under its row lock, and the history of every change."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, get_args
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -11,16 +10,37 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from tenants.accounts import Account, get_account
 from tenants.actors import Actor
 from tenants.catalogue import OPTIONS, Catalogue
 from tenants.database import AccountOwned, Base, entered
 from tenants.effects import raise_epoch
 from tenants.errors import Invalid, NotFound, VersionConflict
+from tenants.licence_phases import Stage, day_of, stage_at
 from tenants.texts import one_line
 
+Overselling = Literal["refuse", "warn", "allow"]
+OVERSELLING: tuple[Overselling, ...] = get_args(Overselling)
 MOST = 1_000_000
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
-_FIELDS = ("plan", "users", "departments", "seats", "accountant_seats", "pool_seats", "options", "starts_on", "ends_on")
+#: How far ahead a licence may begin: whatever is further is a slip of the pen.
+BEGINS_WITHIN = timedelta(days=3 * 366)
+_FIELDS = (
+    "plan",
+    "users",
+    "departments",
+    "seats",
+    "accountant_seats",
+    "pool_seats",
+    "pool_users",
+    "overselling",
+    "options",
+    "starts_on",
+    "ends_on",
+)
+
+
+_LEAST = {"users": 1, "departments": 1, "seats": 1, "accountant_seats": 0, "pool_seats": 0, "pool_users": 0}
 
 
 class Licence(Base):
@@ -33,6 +53,8 @@ class Licence(Base):
             "seats >= 1 AND accountant_seats >= 0 AND users >= 1 AND departments >= 1 AND pool_seats >= 0", name="limits"
         ),
         CheckConstraint("ends_on >= starts_on", name="dates"),
+        CheckConstraint("pool_users >= 0", name="pool_users"),
+        CheckConstraint("overselling IN ('refuse', 'warn', 'allow')", name="overselling"),
     )
 
     account_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -42,6 +64,10 @@ class Licence(Base):
     seats: Mapped[int] = mapped_column()
     accountant_seats: Mapped[int] = mapped_column()
     pool_seats: Mapped[int | None] = mapped_column(comment="seats a reseller may give; none = no limit")
+    pool_users: Mapped[int | None] = mapped_column(comment="users a reseller may give; none = no limit")
+    overselling: Mapped[Overselling] = mapped_column(
+        Text, default="refuse", server_default="refuse", comment="what becomes of a sale beyond the pool"
+    )
     options: Mapped[list[str]] = mapped_column(ARRAY(Text))
     starts_on: Mapped[date] = mapped_column(server_default=func.current_date())
     ends_on: Mapped[date | None] = mapped_column(comment="last day")
@@ -60,20 +86,6 @@ class LicenceChange(AccountOwned, Base):
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any]] = mapped_column(JSONB)
     reason: Mapped[str | None] = mapped_column()
-
-
-def licence_end(ends_on: date | None, time_zone: str) -> datetime | None:
-    """The first moment after the licence's last day, in the account's time zone."""
-    if ends_on is None:
-        return None
-    after = ends_on + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
-
-
-def covers(starts_on: date, ends_on: date | None, time_zone: str, moment: datetime) -> bool:
-    """Whether the licence runs at the moment: from its first day to its last, as the account's clocks show them."""
-    end = licence_end(ends_on, time_zone)
-    return starts_on <= moment.astimezone(ZoneInfo(time_zone)).date() and (end is None or moment < end)
 
 
 async def lock_licence(session: AsyncSession) -> Licence:
@@ -97,6 +109,17 @@ async def get_licence(session: AsyncSession) -> Licence:
     return licence
 
 
+def stage_of(account: Account, licence: Licence, moment: datetime) -> Stage:
+    """Where an account's licence stands at the moment."""
+    return stage_at(licence.starts_on, licence.ends_on, account.time_zone, moment)
+
+
+async def read_stage(session: AsyncSession) -> Stage:
+    """Where the licence of the account entered stands now, by the database's clock."""
+    account = await get_account(session, entered(session))
+    return stage_of(account, await get_licence(session), await _now(session))
+
+
 async def search_changes(session: AsyncSession, *, limit: int) -> list[LicenceChange]:
     """The newest changes of the account entered."""
     found = await session.scalars(
@@ -108,6 +131,11 @@ async def search_changes(session: AsyncSession, *, limit: int) -> list[LicenceCh
 def terms(licence: Licence) -> dict[str, Any]:
     """The licence as facts that JSON can carry: for history, activity and previews."""
     return {name: _plain(getattr(licence, name)) for name in _FIELDS}
+
+
+def present_terms(licence: Licence) -> dict[str, Any]:
+    """The licence as `checked_terms` takes it: for a change of one term that leaves the others as they are."""
+    return {name: getattr(licence, name) for name in _FIELDS}
 
 
 def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +150,8 @@ def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any
         "seats": wanted.get("seats", plan.seats),
         "accountant_seats": wanted.get("accountant_seats", plan.accountant_seats),
         "pool_seats": wanted.get("pool_seats"),
+        "pool_users": wanted.get("pool_users"),
+        "overselling": wanted.get("overselling", "refuse"),
         "options": sorted(set(wanted.get("options", plan.options))),
         "ends_on": wanted.get("ends_on"),
     }
@@ -132,20 +162,42 @@ def checked_terms(catalogue: Catalogue, wanted: dict[str, Any]) -> dict[str, Any
 
 
 def _check(complete: dict[str, Any]) -> None:
-    for name, least in (("users", 1), ("departments", 1), ("seats", 1), ("accountant_seats", 0), ("pool_seats", 0)):
+    for name, least in _LEAST.items():
         value = complete[name]
         if value is not None and not least <= value <= MOST:
             raise Invalid(name, "out_of_range", min=least, max=MOST)
     if complete["seats"] is None or complete["accountant_seats"] is None:
         raise Invalid("seats", "required")
+    if complete["overselling"] not in OVERSELLING:
+        raise Invalid("overselling", "unknown", known=list(OVERSELLING))
     if unknown := set(complete["options"]) - set(OPTIONS):
         raise Invalid("options", "unknown", unknown=sorted(unknown), known=list(OPTIONS))
+    _check_days(complete)
+
+
+def _check_days(complete: dict[str, Any]) -> None:
     for name in ("starts_on", "ends_on"):
         # Days near the calendar's ends cannot be reckoned with: the end of a last day is a moment after it.
         if complete.get(name) and not FIRST_DAY <= complete[name] <= LAST_DAY:
             raise Invalid(name, "out_of_range", min=FIRST_DAY.isoformat(), max=LAST_DAY.isoformat())
     if complete["ends_on"] and complete.get("starts_on") and complete["ends_on"] < complete["starts_on"]:
         raise Invalid("ends_on", "before_start")
+
+
+async def must_be_in_time(session: AsyncSession, licence: Licence, wanted: dict[str, Any]) -> None:
+    """Raise Invalid for days, as the account's clocks show them, on which no licence could be changed to end or begin.
+
+    What is so already may stay: whoever changes the seats of a licence that is over need not move its end.
+    """
+    account = await get_account(session, licence.account_id)
+    today = day_of(await _now(session), account.time_zone)
+    starts_on, ends_on = wanted.get("starts_on", licence.starts_on), wanted["ends_on"]
+    if ends_on is not None and ends_on < today and ends_on != licence.ends_on:
+        raise Invalid("ends_on", "in_the_past", today=today.isoformat())
+    if ends_on is not None and ends_on < starts_on:
+        raise Invalid("ends_on", "before_start")
+    if starts_on > today + BEGINS_WITHIN and starts_on != licence.starts_on:
+        raise Invalid("starts_on", "out_of_range", min=FIRST_DAY.isoformat(), max=(today + BEGINS_WITHIN).isoformat())
 
 
 async def grant_licence(session: AsyncSession, by: Actor | None, *, wanted: dict[str, Any]) -> Licence:
@@ -168,11 +220,10 @@ async def change_licence(
     licence = await lock_licence(session)
     if version is not None and licence.version != version:
         raise VersionConflict(version=licence.version)
+    await must_be_in_time(session, licence, wanted)
     before = terms(licence)
     for name, value in wanted.items():
         setattr(licence, name, value)
-    if licence.ends_on and licence.ends_on < licence.starts_on:
-        raise Invalid("ends_on", "before_start")
     licence.version += 1
     await session.flush()
     raise_epoch(session, entered(session))
@@ -196,6 +247,10 @@ def _write_history(
     )
     session.add(change)
     return change
+
+
+async def _now(session: AsyncSession) -> datetime:
+    return (await session.execute(select(func.now()))).scalar_one()
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,8 @@ from tenants.activity import Event, record
 from tenants.database import AccountOwned, Base, enter, entered, insert_many
 from tenants.effects import effects_of
 
-MailState = Literal["owed", "sent", "refused", "cancelled"]
+# Held: its account does not stand, and it waits until that is over.
+MailState = Literal["owed", "held", "sent", "refused", "cancelled"]
 MOST_ATTEMPTS = 12
 
 #: The bell between a commit and the worker: one job without arguments; a ring while one is queued is the same ring.
@@ -34,8 +35,17 @@ class Letter(StrEnum):
     PASSWORD_RESET = "password_reset"  # the password reset
     PASSWORD_CHANGED = "password_changed"  # nothing
     SEATS_CHANGED = "seats_changed"  # the change of the licence
+    BOOST_GIVEN = "boost_given"  # the boost
+    BOOST_ENDED = "boost_ended"  # the boost
+    POOL_OVERSOLD = "pool_oversold"  # the line of activity that says so
+    VISIT_BEGAN = "visit_began"  # the visit; to an administrator
     EMAIL_CHANGE = "email_change"  # the change of address; to the new one
     EMAIL_CHANGED = "email_changed"  # the change of address; to the old one
+    LICENCE_ENDING = "licence_ending"  # the licence's last day, as `licence_notices.mail_about` names it; to an administrator
+    LICENCE_ENDED = "licence_ended"  # the same
+    SEAT_REQUESTED = "seat_requested"  # the seat request of a child; to whoever decides
+    SEAT_REQUEST_REMINDER = "seat_request_reminder"  # the same
+    SEAT_REQUEST_DECIDED = "seat_request_decided"  # the seat request; to an administrator
 
 
 class OwedMail(AccountOwned, Base):
@@ -44,7 +54,7 @@ class OwedMail(AccountOwned, Base):
     __tablename__ = "outbox"
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.id"]),
-        CheckConstraint("state IN ('owed', 'sent', 'refused', 'cancelled')", name="state"),
+        CheckConstraint("state IN ('owed', 'held', 'sent', 'refused', 'cancelled')", name="state"),
         Index("ix_outbox_owed", "bulk", "next_try_at", postgresql_where=text("state = 'owed'")),
         Index("ix_outbox_owed_in_turn", "account_id", "next_try_at", postgresql_where=text("state = 'owed' AND bulk")),
         Index("ix_outbox_about", "account_id", "about"),
@@ -100,7 +110,7 @@ async def cancel(session: AsyncSession, *, about: UUID) -> None:
     """What is still owed about this is no longer: a newer link replaced it, or it was withdrawn."""
     await session.execute(
         update(OwedMail)
-        .where(OwedMail.account_id == entered(session), OwedMail.about == about, OwedMail.state == "owed")
+        .where(OwedMail.account_id == entered(session), OwedMail.about == about, OwedMail.state.in_(("owed", "held")))
         .values(state="cancelled", settled_at=func.now(), fence=OwedMail.fence + 1)
     )
 
@@ -117,7 +127,7 @@ async def latest_about(session: AsyncSession, about: list[UUID], *, letter: Lett
 
 
 async def step_into_sorting_room(session: AsyncSession) -> None:
-    """For the rest of the transaction the outbox of every account is visible, and nothing else is: only the worker comes here."""
+    """For the rest of the transaction the outbox of every account is visible, and what housekeeping looks through: only the worker comes here."""
     await enter(session, None)
     await session.execute(text("SELECT set_config('app.sorting_room', 'on', true)"))
 
@@ -196,11 +206,18 @@ async def settle_cancelled(session: AsyncSession, lease: Lease) -> bool:
     return await _settle(session, lease, state="cancelled", reply=None)
 
 
+async def hold_back(session: AsyncSession, lease: Lease) -> None:
+    """Not before its account stands again; this was no try."""
+    await session.execute(_in_hand(lease).values(state="held", leased_until=None, attempts=OwedMail.attempts - 1))
+
+
 async def settle_later(session: AsyncSession, lease: Lease, *, reply: str, retry_in: timedelta) -> bool:
     """Not now: the server was away or asked to come back."""
     if lease.attempts >= MOST_ATTEMPTS:
         return await settle_refused(session, lease, reply=reply)
-    done = await session.execute(_held(lease).values(leased_until=None, next_try_at=func.now() + retry_in, last_reply=reply[:500]))
+    done = await session.execute(
+        _in_hand(lease).values(leased_until=None, next_try_at=func.now() + retry_in, last_reply=reply[:500])
+    )
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
 
@@ -216,19 +233,20 @@ async def oldest_owed_seconds(session: AsyncSession) -> float:
 
 async def _settle(session: AsyncSession, lease: Lease, *, state: MailState, reply: str | None) -> bool:
     done = await session.execute(
-        _held(lease).values(state=state, leased_until=None, settled_at=func.now(), last_reply=reply and reply[:500])
+        _in_hand(lease).values(state=state, leased_until=None, settled_at=func.now(), last_reply=reply and reply[:500])
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
 
-def _held(lease: Lease):  # type: ignore[no-untyped-def]  # its type is private
+def _in_hand(lease: Lease):  # type: ignore[no-untyped-def]  # its type is private
+    # Held meanwhile, it is still in this hand: what the server took is sent, and must not be sent again later.
     return (
         update(OwedMail)
         .where(
             OwedMail.account_id == lease.account_id,
             OwedMail.id == lease.id,
             OwedMail.fence == lease.fence,
-            OwedMail.state == "owed",
+            OwedMail.state.in_(("owed", "held")),
         )
         .execution_options(synchronize_session=False)
     )

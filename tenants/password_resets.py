@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from tenants import outbox
+from tenants.accounts import Account
 from tenants.activity import Event, record
 from tenants.actors import Actor, Person
 from tenants.catalogue import Catalogue
@@ -43,7 +44,7 @@ async def ask(session: AsyncSession, *, email: str) -> None:
     if identity is None or identity.password_hash is None:
         return
     places = await _places(session, identity.id)
-    if not places:
+    if not places or await _works_nowhere(session, identity.id):
         return
     await enter(session, places[0].account_id)
     await _owe(session, identity, by=None, to=places[0].user_id)
@@ -115,12 +116,24 @@ async def _owe(session: AsyncSession, identity: Identity, *, by: Actor | None, t
 
 
 async def _places(session: AsyncSession, identity_id: UUID) -> list[DirectoryEntry]:
+    # First the one whose mail leaves now: that of an account which does not stand is held.
     found = await session.scalars(
         select(DirectoryEntry)
+        .join(Account, Account.id == DirectoryEntry.account_id)
         .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status.in_(("active", "suspended")))
-        .order_by(DirectoryEntry.status, DirectoryEntry.user_id)
+        .order_by(Account.standing != "active", DirectoryEntry.status, DirectoryEntry.user_id)
     )
     return list(found)
+
+
+async def _works_nowhere(session: AsyncSession, identity_id: UUID) -> bool:
+    # Every account that the person may sign in to is suspended or closed.
+    stands = await session.scalar(
+        select(func.bool_or(Account.standing == "active"))
+        .join(DirectoryEntry, DirectoryEntry.account_id == Account.id)
+        .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status.in_(("active", "suspended")))
+    )
+    return stands is False
 
 
 async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bool) -> tuple[PasswordReset, Identity]:
@@ -133,5 +146,7 @@ async def _opened(session: AsyncSession, signer: Signer, token: str, *, lock: bo
         raise LinkUsed
     if reset.expires_at <= (await session.execute(select(func.now()))).scalar_one():
         raise LinkExpired
+    if await _works_nowhere(session, reset.identity_id):
+        raise LinkUsed
     identity = await lock_identity(session, reset.identity_id) if lock else await session.get_one(Identity, reset.identity_id)
     return reset, identity

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
+from tenants.catalogue import AccountKind, Catalogue, lets_in
 from tenants.database import Plain
 from tenants.errors import AccountUnavailable, DomainError, InvalidCredentials, UserSuspended
-from tenants.licences import covers
+from tenants.licence_phases import Stage, stage_at
 from tenants.restrictions import HIDDEN_SQL
 from tenants.roles import OWN_RIGHTS_SQL
 from tenants.users import STANDING_SQL, active_administrators
@@ -43,16 +43,32 @@ class Place:
     now: datetime
     alive: list[UUID]
 
+    def rights(self, catalogue: Catalogue) -> frozenset[str]:
+        """What the user may do, in some department."""
+        return catalogue.effective(
+            self.kind, self.role, self.own_rights, options=self.options, hidden=self.hidden, phase=self.stage.phase
+        )
+
     def may(self, catalogue: Catalogue, right: str) -> bool:
         """Whether the user has the right in some department."""
-        return right in catalogue.effective(self.kind, self.role, self.own_rights, options=self.options, hidden=self.hidden)
+        return right in self.rights(catalogue)
+
+    @property
+    def stage(self) -> Stage:
+        """Where the licence stands."""
+        return stage_at(self.starts_on, self.ends_on, self.time_zone, self.now)
+
+    @property
+    def licence_lets_in(self) -> bool:
+        """Whether the licence lets the user in now."""
+        return lets_in(self.stage.phase, self.role)
 
 
 # SQL and not expressions: every sign-in reads this, and building the statement would cost more than running it.
 _PLACE = f"""
 SELECT u.id, u.name, u.email, u.role, {OWN_RIGHTS_SQL},
        {STANDING_SQL},
-       u.suspended_until, u.suspended_reason, a.kind, a.status, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
+       u.suspended_until, u.suspended_reason, a.kind, a.standing, a.time_zone, a.seat_unit, a.sessions_per_user, a.show_holders,
        l.starts_on, l.ends_on, l.options, {HIDDEN_SQL}, now(),
        ARRAY(SELECT s.id FROM sessions s WHERE s.account_id = u.account_id AND s.user_id = u.id
              AND s.ended_at IS NULL AND s.expires_at > now() ORDER BY s.id)
@@ -77,9 +93,15 @@ async def may_not_enter(session: AsyncSession, place: Place | None) -> DomainErr
         facts = {"until": place.suspended_until, "reason": place.suspended_reason}
     elif place.account_status == "suspended":
         kind, facts = AccountUnavailable, {"why": "account_suspended"}
-    elif place.role != ADMINISTRATOR and not covers(place.starts_on, place.ends_on, place.time_zone, place.now):
-        kind, facts = AccountUnavailable, {"why": "licence_ended"}
+    elif not place.licence_lets_in:
+        kind, facts = AccountUnavailable, _out_of_licence(place)
     else:
         return None
     others = sorted(user.email for user in await active_administrators(session) if user.id != place.user_id)
     return kind(**facts, contact=", ".join(others[:_MOST_CONTACTS]) or None)
+
+
+def _out_of_licence(place: Place) -> dict[str, Any]:
+    if place.stage.phase == "not_started":
+        return {"why": "licence_not_started", "from": place.starts_on}
+    return {"why": "licence_ended", "since": place.ends_on}

@@ -47,4 +47,5 @@ async def find_at_work(session: AsyncSession, presence: Presence) -> list[UUID]:
             (SignedInSession.user_id if unit == "user" else SignedInSession.id).in_(holders),
         )
     )
-    return list(found)
+    # Visits have no user.
+    return [user_id for user_id in found if user_id is not None]

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants import invitations, outbox
-from tenants.accounts import Account, AccountStatus, account_name, get_child, open_account
+from tenants import invitations, outbox, pools, subtrees
+from tenants.accounts import Account, AccountStatus, account_name, get_child, hold_parent, open_account
 from tenants.activity import Event, record
 from tenants.actors import Actor
+from tenants.brands import keep_brand_with_licence
 from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
+from tenants.client_figures import reckon
 from tenants.database import enter
 from tenants.effects import raise_epoch
-from tenants.errors import Forbidden, NotInState, PoolExceeded
-from tenants.licences import Licence, change_licence, checked_terms, get_licence, grant_licence, lock_licence, terms
+from tenants.errors import Forbidden
+from tenants.licences import Licence, change_licence, checked_terms, get_licence, grant_licence, must_be_in_time, terms
 from tenants.outbox import Letter
-from tenants.sessions import end_sessions_of_account
 from tenants.users import User, active_administrators
 
 
@@ -43,13 +43,14 @@ async def create_account(
 ) -> tuple[Account, Licence, User]:
     """A child of the actor's account, with its licence and its first administrator's invitation. Stays in the new account.
 
-    Only the operator has resellers. Raises PoolExceeded when the plan's seats do not fit into the parent's pool.
+    Clients have nobody below them. Raises PoolExceeded when the plan's seats do not fit into the parent's pool.
     """
-    if kind == "operator" or (kind == "reseller" and actor.account_kind != "operator"):
+    if kind == "operator" or actor.account_kind == "client":
         raise Forbidden(right="clients.manage")
+    # Before the pool: whoever stops this account holds it first, and then what is below.
+    await hold_parent(session, actor.account_id)
     wanted = checked_terms(catalogue, {"plan": plan})
-    if kind == "client":
-        await _fit_pool(session, actor.account_id, seats=wanted["seats"], instead_of=None)
+    wanted, oversold = await pools.fit_new(session, actor, kind, wanted)
     account = await open_account(
         session, kind=kind, parent_id=actor.account_id, name=name, slug=slug, language=language or actor.language
     )
@@ -58,6 +59,7 @@ async def create_account(
     await enter(session, account.id)
     licence = await grant_licence(session, actor, wanted=wanted)
     record(session, Event.ACCOUNT_CREATED, by=actor, on=("account", account.id, account.name), kind=kind, plan=plan)
+    await pools.tell(session, actor, account, oversold)
     user = await invitations.add_invited(
         session,
         account,
@@ -67,6 +69,7 @@ async def create_account(
         name=administrator.name,
         language=account.language,
     )
+    await reckon(session)
     return account, licence, user
 
 
@@ -86,7 +89,10 @@ async def create_operator(
 async def change_child(
     session: AsyncSession, actor: Actor, account_id: UUID, *, name: str | None = None, status: AccountStatus | None = None
 ) -> Account:
-    """Rename a child, suspend, close or reopen it. Its people's sessions end before the answer is sent."""
+    """Rename a child, suspend, close or reopen it, and what hangs below it. Its people's sessions end before the answer is sent.
+
+    Raises NotInState for a closed one that is to be suspended, or was closed more than 30 days ago; PoolExceeded when its places are gone.
+    """
     child = await get_child(session, actor.account_id, account_id)
     await enter(session, child.id)
     target = ("account", child.id, child.name)
@@ -95,11 +101,11 @@ async def change_child(
         record(session, Event.ACCOUNT_CHANGED, by=actor, on=target, before={"name": before}, after={"name": child.name})
     if status is not None and status != child.status:
         if child.status == "closed":
-            await _take_back(session, actor, child, status)
-        record(session, Event.ACCOUNT_STATUS_CHANGED, by=actor, on=target, before=child.status, after=status)
-        child.status = status
-        if status != "active":
-            await end_sessions_of_account(session, by=actor, why=f"account_{status}")
+            await subtrees.must_be_reopenable(session, child, to=status)
+            await session.flush()
+            await _take_back(session, actor, child)
+        await subtrees.change_status(session, actor, child, to=status)
+        await reckon(session)
     await session.flush()
     raise_epoch(session, child.id)
     return child
@@ -114,20 +120,20 @@ async def set_licence(
     wanted: dict[str, Any],
     version: int | None,
     reason: str | None,
+    tell: bool = True,
 ) -> tuple[Licence, dict[str, Any]]:
     """Replace a child's licence; it works at its people's next request. Returns it with the terms before.
 
-    The sum over the children never passes the parent's pool: changes queue at the parent's licence row.
+    The sum over the children never passes the parent's pool: changes queue at the parent's licence row. `tell` false owes no letter
+    about the seats: another one says it.
     """
     child = await get_child(session, actor.account_id, account_id)
     complete = checked_terms(catalogue, wanted)
-    if child.kind == "client":
-        await _fit_pool(session, actor.account_id, seats=complete["seats"], instead_of=child.id)
-    elif complete["pool_seats"] is not None:
-        await _keep_what_was_given(session, child.id, pool=complete["pool_seats"])
+    oversold = await pools.fit_licence(session, actor, child, complete)
     await enter(session, child.id)
     before, change = await change_licence(session, actor, wanted=complete, version=version, reason=reason)
     licence = await get_licence(session)
+    await keep_brand_with_licence(session, licence.options)
     after = terms(licence)
     changed = {name for name in after if after[name] != before[name]}
     if changed:
@@ -140,9 +146,11 @@ async def set_licence(
             after={name: after[name] for name in sorted(changed)},
             reason=change.reason,
         )
-    if "seats" in changed:
+    if tell and "seats" in changed:
         for administrator in await active_administrators(session):
             outbox.post(session, Letter.SEATS_CHANGED, to=administrator.id, about=change.id)
+    await pools.tell(session, actor, child, oversold)
+    await reckon(session)
     return licence, before
 
 
@@ -152,52 +160,17 @@ async def preview_licence(
     """What `set_licence` would change, field by field as (before, after); changes nothing."""
     child = await get_child(session, actor.account_id, account_id)
     complete = checked_terms(catalogue, wanted)
-    if child.kind == "client":
-        await _fit_pool(session, actor.account_id, seats=complete["seats"], instead_of=child.id)
-    elif complete["pool_seats"] is not None:
-        await _keep_what_was_given(session, child.id, pool=complete["pool_seats"])
+    await pools.fit_licence(session, actor, child, complete)
     await enter(session, child.id)
     licence = await get_licence(session)
+    await must_be_in_time(session, licence, complete)
     before = terms(licence)
     after = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in complete.items()}
     return licence, {name: (before[name], value) for name, value in after.items() if before[name] != value}
 
 
-async def _fit_pool(session: AsyncSession, parent_id: UUID, *, seats: int, instead_of: UUID | None) -> None:
-    # Two sales from one pool queue at the parent's licence; the second one counts the first.
-    await enter(session, parent_id)
-    pool = (await lock_licence(session)).pool_seats
-    if pool is None:
-        return
-    given = await _given(session, parent_id, instead_of=instead_of)
-    if given + seats > pool:
-        raise PoolExceeded(pool=pool, given=given, asked=seats)
-
-
-async def _keep_what_was_given(session: AsyncSession, reseller_id: UUID, *, pool: int) -> None:
-    # A pool is not made smaller than what was sold from it; sales queue at the same lock.
-    await enter(session, reseller_id)
-    await lock_licence(session)
-    given = await _given(session, reseller_id, instead_of=None)
-    if given > pool:
-        raise PoolExceeded(pool=pool, given=given, asked=0)
-
-
-async def _take_back(session: AsyncSession, actor: Actor, child: Account, status: AccountStatus) -> None:
-    # A closed client's seats went back into the pool: it returns only while they are still there.
-    if status == "suspended":
-        raise NotInState(state="closed")
-    if child.kind == "client":
-        seats = (await get_licence(session)).seats
-        await _fit_pool(session, actor.account_id, seats=seats, instead_of=child.id)
-        await enter(session, child.id)
-
-
-async def _given(session: AsyncSession, parent_id: UUID, *, instead_of: UUID | None) -> int:
-    given = await session.scalar(
-        select(func.coalesce(func.sum(Licence.seats), 0))
-        .join(Account, Account.id == Licence.account_id)
-        .where(Account.parent_id == parent_id, Account.kind == "client", Account.status != "closed", Account.id != instead_of)
-        .execution_options(across_accounts=True)
-    )
-    return given or 0
+async def _take_back(session: AsyncSession, actor: Actor, child: Account) -> None:
+    # What a closed account had went back into the pool: it returns only while that is still there.
+    oversold = await pools.fit(session, actor, child, terms(await get_licence(session)))
+    await enter(session, child.id)
+    await pools.tell(session, actor, child, oversold)

@@ -15,6 +15,7 @@ from tenants.catalogue import CUSTOM_ROLES, AccountKind, Catalogue
 from tenants.database import AccountOwned, Base, entered
 from tenants.departments import Department, known_departments, search_departments
 from tenants.errors import Invalid, OptionMissing
+from tenants.licence_phases import Phase
 from tenants.licences import get_licence
 from tenants.restrictions import find_hidden, read_restrictions
 from tenants.users import User
@@ -92,12 +93,19 @@ class Palette:
     def reach(self, role: str, *, hidden: frozenset[str] = frozenset()) -> frozenset[str]:
         """The most that a user with the role could come to have: with the licence's option, and without what is `hidden` for them.
 
-        This, and not what a lapsed option leaves of it, is compared before a role is given: the option may return.
+        This, and not what a lapsed option or licence leaves of it, is compared before a role is given: both may return.
         """
         return self.gives(role, options=self.options | {CUSTOM_ROLES}, hidden=hidden)
 
-    def gives(self, role: str, *, options: frozenset[str] | None = None, hidden: frozenset[str] = frozenset()) -> frozenset[str]:
-        """What a user with the role has now."""
+    def gives(
+        self,
+        role: str,
+        *,
+        options: frozenset[str] | None = None,
+        hidden: frozenset[str] = frozenset(),
+        phase: Phase = "running",
+    ) -> frozenset[str]:
+        """What a user with the role has, in a phase of the licence."""
         own = self.own.get(role)
         return self.catalogue.effective(
             self.kind,
@@ -105,6 +113,7 @@ class Palette:
             own.rights if own else None,
             options=self.options if options is None else options,
             hidden=self.hidden | self.hidden_for.get(role, frozenset()) | hidden,
+            phase=phase,
         )
 
     def must_know(self, role: str) -> str:
@@ -143,7 +152,11 @@ async def read_palette(session: AsyncSession, catalogue: Catalogue, kind: Accoun
 
 
 async def must_outrank(session: AsyncSession, catalogue: Catalogue, actor: Actor, user: User) -> Palette:
-    """Raise BeyondOwnRights when the user could have a right or department that the actor lacks: nobody changes who has more."""
+    """Raise BeyondOwnRights when the user could have a right or department that the actor lacks: nobody changes who has more.
+
+    Raises Forbidden for a visitor who is that user.
+    """
+    actor.must_be_another(user.identity_id)
     palette = await read_palette(session, catalogue, actor.account_kind)
     if user.id != actor.user_id:
         hidden = await find_hidden(session, "user", str(user.id))

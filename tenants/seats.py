@@ -1,8 +1,9 @@
 """The pool of seats and the hot copies of sessions, in Redis: every change is one script, atomic over all processes."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ GIVEN_UP_MS = 10_000
 # After Redis forgot, newcomers wait this long for those who were at work.
 RESERVED_MS = 5_000
 
+_FIRST_DAY = date(1970, 1, 1)
 _LUA = Path(__file__).with_name("lua")
 
 
@@ -27,14 +29,17 @@ def _script(name: str) -> Script:
 
 _KEEP, _TAKE, _OPEN, _END = _script("keep"), _script("take"), _script("open"), _script("end")
 _LOAD, _EPOCH, _ANNOUNCE, _SETTLE = _script("load"), _script("epoch"), _script("announce"), _script("settle")
+_FIGURES = _script("figures")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the pool must know of an account. `idle` in seconds."""
+    """What the pool must know of an account: seats, boosts included, for how long that number holds, and the account's clock."""
 
     seats: int
-    idle: int
+    idle: timedelta
+    holds_for: timedelta
+    utc_offset: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,18 @@ class Presence:
         return sum(until > now for until in self.leases.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the scripts counted, by the account's days: the names are those of `count` in `shared.lua`.
+
+    `life` names the stretch that was counted without forgetting: figures of another life are to be added to these.
+    """
+
+    today: date
+    life: str
+    by_day: dict[date, dict[str, int]]
+
+
 #: The hot copy is missing, or older than the last change: PostgreSQL must be asked.
 Reread = Literal["reread"]
 Verdict = Seated | Full | Gone | Reread
@@ -90,12 +107,12 @@ Verdict = Seated | Full | Gone | Reread
 
 @dataclass(frozen=True, slots=True)
 class HotCopy:
-    """A session as the scripts keep it."""
+    """A session as the scripts keep it. `member` is who holds its seat; None needs none. A visit's `user_id` is its own id."""
 
     account_id: UUID
     session_id: UUID
     user_id: UUID
-    member: UUID
+    member: UUID | None
     digest: bytes
     blob: bytes
     expires_at: datetime
@@ -114,10 +131,8 @@ class SessionKey:
 
 def session_key(account_id: UUID, session_id: UUID, digest: bytes) -> SessionKey:
     """The keys and arguments of the script that every request runs."""
-    session = session_id.hex.encode()
-    policy, changes, holders, sessions = _account_keys(account_id)
-    keys = (_copy_key(account_id, session_id), policy, changes, holders, sessions)
-    return SessionKey(account_id, session_id, digest, keys, (session, digest))
+    keys = (*_account_keys(account_id), _copy_key(account_id, session_id))
+    return SessionKey(account_id, session_id, digest, keys, (session_id.hex.encode(), digest))
 
 
 class Seats:
@@ -148,10 +163,9 @@ class Seats:
         forgot, while seats are kept for those who were at work.
         """
         replaced, replaced_user = replace or (None, None)
-        policy, changes, holders, sessions = _account_keys(account_id)
         answer = await self._valkey.run(
             _TAKE,
-            (policy, changes, holders, sessions, _user_key(account_id, user_id), _user_key(account_id, replaced_user or user_id)),
+            (*_account_keys(account_id), _user_key(account_id, user_id), _user_key(account_id, replaced_user or user_id)),
             (
                 user_id.hex,
                 session_id.hex,
@@ -175,12 +189,15 @@ class Seats:
 
     async def open(self, how: Literal["open", "restore", "refresh"], copy: HotCopy, *, epoch: str) -> Verdict:
         """Write a session's hot copy, labelled with the epoch that was read before its facts were, and seat it if there is room."""
-        policy, _, holders, sessions = _account_keys(copy.account_id)
         lives = max(1, int((copy.expires_at - datetime.now(UTC)).total_seconds()) + 60)
         return _verdict(
             await self._valkey.run(
                 _OPEN,
-                (_copy_key(copy.account_id, copy.session_id), policy, holders, sessions, _user_key(copy.account_id, copy.user_id)),
+                (
+                    *_account_keys(copy.account_id),
+                    _copy_key(copy.account_id, copy.session_id),
+                    _user_key(copy.account_id, copy.user_id),
+                ),
                 (
                     how,
                     copy.session_id.hex,
@@ -189,7 +206,7 @@ class Seats:
                     epoch,
                     int(copy.expires_at.timestamp() * 1000),
                     lives,
-                    copy.member.hex,
+                    copy.member.hex if copy.member else "",
                     copy.user_id.hex,
                 ),
             )
@@ -197,22 +214,21 @@ class Seats:
 
     async def end(self, account_id: UUID, *, user_id: UUID, session_id: UUID, why: str, remember: int) -> None:
         """The session is over and its seat is free at once; its token is told why for `remember` seconds."""
-        _, _, holders, sessions = _account_keys(account_id)
         await self._valkey.run(
             _END,
-            (_copy_key(account_id, session_id), holders, sessions, _user_key(account_id, user_id)),
+            (*_account_keys(account_id), _copy_key(account_id, session_id), _user_key(account_id, user_id)),
             (session_id.hex, user_id.hex, why, remember),
         )
 
     async def epoch(self, account_id: UUID) -> str:
         """The account's epoch. Read it before the facts that it will label."""
-        answer: bytes = await self._valkey.run(_EPOCH, (_account_keys(account_id)[0],), ())
+        answer: bytes = await self._valkey.run(_EPOCH, _account_keys(account_id)[:1], ())
         return answer.decode()
 
     async def load_policy(self, account_id: UUID, policy: Policy, *, epoch: str, alive: int) -> None:
         """The policy as PostgreSQL had it at `epoch`. `alive` sessions have seats kept for a moment if Redis had forgotten them."""
-        arguments = (epoch, policy.seats, policy.idle * 1000, alive, RESERVED_MS)
-        await self._valkey.run(_LOAD, (_account_keys(account_id)[0],), arguments)
+        arguments = (epoch, policy.seats, _ms(policy.idle), alive, RESERVED_MS, _ms(policy.holds_for), _ms(policy.utc_offset))
+        await self._valkey.run(_LOAD, _account_keys(account_id)[:1], arguments)
 
     async def announce(self, account_id: UUID, change: str) -> None:
         """A change is about to be committed."""
@@ -224,10 +240,45 @@ class Seats:
 
     async def presence(self, account_id: UUID) -> Presence:
         """Last requests and leases of the account; for lists that people look at, not for decisions."""
-        _, _, holders, sessions = _account_keys(account_id)
+        _, _, holders, sessions, *_ = _account_keys(account_id)
         seen = await self._valkey.call(b"ZRANGE", sessions, 0, -1, b"WITHSCORES")
         leases = await self._valkey.call(b"ZRANGE", holders, 0, -1, b"WITHSCORES")
         return Presence(_times(seen), _times(leases))
+
+    async def in_use_of(self, account_ids: Sequence[UUID]) -> list[int]:
+        """Seats that are held now in each of these accounts, in their order; as `presence`, for lists. One shared write."""
+        after = b"(%d" % int(datetime.now(UTC).timestamp() * 1000)
+        calls = (self._valkey.call(b"ZCOUNT", _account_keys(account_id)[2], after, b"+inf") for account_id in account_ids)
+        return list(await asyncio.gather(*calls))
+
+    async def figures(self, account_id: UUID) -> Figures | None:
+        """What was counted of the account since Redis began to, up to this moment; None when nothing was."""
+        answer = await self._valkey.run(_FIGURES, _account_keys(account_id)[:5], ("read",))
+        if not answer:
+            return None
+        fields = {name.decode(): value.decode() for name, value in zip(answer[1][::2], answer[1][1::2], strict=True)}
+        return Figures(today=_day(answer[0]), life=fields.pop("life", ""), by_day=_by_day(fields))
+
+    async def forget_figures(self, account_id: UUID, days: Sequence[date]) -> None:
+        """Drop days that are written down elsewhere; the present one and the one before it stay."""
+        numbers = [(day - _FIRST_DAY).days for day in days]
+        await self._valkey.run(_FIGURES, _account_keys(account_id)[:5], ("forget", *numbers))
+
+
+def _by_day(fields: dict[str, str]) -> dict[date, dict[str, int]]:
+    found: dict[date, dict[str, int]] = {}
+    for name, value in fields.items():
+        day, _, what = name.partition(":")
+        found.setdefault(_day(int(day)), {})[what] = int(value)
+    return found
+
+
+def _day(number: int) -> date:
+    return _FIRST_DAY + timedelta(days=number)
+
+
+def _ms(length: timedelta) -> int:
+    return length // timedelta(milliseconds=1)
 
 
 def _verdict(answer: Any) -> Verdict:
@@ -243,9 +294,10 @@ def _verdict(answer: Any) -> Verdict:
 
 
 @lru_cache(maxsize=4096)
-def _account_keys(account_id: UUID) -> tuple[bytes, bytes, bytes, bytes]:
+def _account_keys(account_id: UUID) -> tuple[bytes, ...]:
+    # In the order in which `shared.lua` names them.
     tag = b"{" + account_id.hex.encode() + b"}"
-    return b"p:" + tag, b"c:" + tag, b"h:" + tag, b"n:" + tag
+    return tuple(kind + tag for kind in (b"p:", b"c:", b"h:", b"n:", b"d:", b"w:", b"v:"))
 
 
 def _copy_key(account_id: UUID, session_id: UUID) -> bytes:

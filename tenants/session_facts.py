@@ -1,17 +1,19 @@
 """What decides about a session, read in one statement, and the hot copy that is made of it."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from tenants.activity import inserted_from
-from tenants.actors import Actor, Origin
-from tenants.catalogue import ADMINISTRATOR, AccountKind, Catalogue
+from tenants.actors import Actor, Origin, Visiting
+from tenants.boost_times import Timing, seats_at
+from tenants.catalogue import AccountKind, Catalogue, lets_in
 from tenants.database import Plain
 from tenants.errors import NotSignedIn
-from tenants.licences import covers, licence_end
+from tenants.licence_phases import Phase, Stage, grace_end, stage_at
 from tenants.restrictions import HIDDEN_SQL
 from tenants.roles import OWN_RIGHTS_SQL
 from tenants.seats import HotCopy, Policy
@@ -40,6 +42,18 @@ class Blob(msgspec.Struct, array_like=True):
     device: str | None
     #: Departments that exist, for whoever is in all of them: a right may be asked for one.
     existing: list[UUID]
+    phase: Phase = "running"
+    ends_on: date | None = None
+    phase_until: datetime | None = None
+    #: What the person may give: their rights as if the licence ran. Empty while it does, and they are the same.
+    giving: str = ""
+    #: Of a visitor. Their `user_id` is the one that they have at home.
+    visit: Visiting | None = None
+
+    @property
+    def caller_id(self) -> UUID:
+        """Who it is for the account and its applications: the user, or the visit, which is no user of theirs."""
+        return self.visit.id if self.visit else self.user_id
 
 
 class Facts(NamedTuple):
@@ -84,14 +98,25 @@ class Facts(NamedTuple):
             return self.ended_at, self.ended_reason or "expired"
         if self.suspended_from is not None and self.started_at < self.suspended_from <= self.now:
             return self.suspended_from, "suspended"
-        return (self.expires_at, "expired") if self.expires_at <= self.now else None
+        if self.expires_at <= self.now:
+            return self.expires_at, "expired"
+        if lets_in(self.stage.phase, self.role):
+            return None
+        if self.ends_on is None or self.stage.phase == "not_started":
+            return self.now, "licence_not_started"
+        return grace_end(self.ends_on, self.time_zone), "licence_ended"
+
+    @property
+    def stage(self) -> Stage:
+        """Where the licence stands."""
+        return stage_at(self.starts_on, self.ends_on, self.time_zone, self.now)
 
 
 _FACTS = f"""
 SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at, s.ended_at, s.ended_reason, s.ended_by, s.device,
        u.identity_id, u.email, u.name, u.role, {OWN_RIGHTS_SQL}, u.departments,
        {STANDING_SQL}, u.suspended_from,
-       i.language, a.kind, a.slug, a.name, a.status, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, l.options,
+       i.language, a.kind, a.slug, a.name, a.standing, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, l.options,
        {HIDDEN_SQL},
        ARRAY(SELECT d.id FROM departments d WHERE d.account_id = s.account_id AND d.archived_at IS NULL),
        now()
@@ -143,31 +168,45 @@ async def write_session(
 
 _POLICY = """
 SELECT l.seats, a.idle_timeout, (SELECT count(*) FROM sessions s
-                                  WHERE s.account_id = $1 AND s.ended_at IS NULL AND s.expires_at > now())
+                                  WHERE s.account_id = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND s.user_id IS NOT NULL),
+       a.time_zone, clock_timestamp(),
+       ARRAY(SELECT (b.seats, b.starts_at, b.ends_at, b.days, b.from_minute, b.to_minute) FROM boosts b
+              WHERE b.account_id = $1 AND b.ended_at IS NULL AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   FROM licences l JOIN accounts a ON a.id = l.account_id WHERE l.account_id = $1
 """
 
 
 async def read_policy(plain: Plain, account_id: UUID) -> tuple[Policy, int]:
-    """The pool's policy of the account entered, and how many of its sessions PostgreSQL holds alive."""
+    """The pool's policy of the account entered, and how many of its sessions with a seat PostgreSQL holds alive.
+
+    Boosts begin and end by the database's clock: the policy says for how long its number of seats holds, a day at most.
+    """
     row = await plain.row(_POLICY, account_id)
     if row is None:
         raise NotSignedIn
-    return Policy(seats=row[0], idle=row[1] * 60), row[2]
+    seats, idle, alive, time_zone, now, boosts = row
+    more, changes_at = seats_at([Timing(*boost) for boost in boosts], time_zone, now)
+    here = now.astimezone(ZoneInfo(time_zone))
+    tomorrow = datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo)
+    until = min(tomorrow, changes_at or tomorrow)
+    policy = Policy(seats + more, timedelta(minutes=idle), holds_for=until - now, utc_offset=here.utcoffset() or timedelta(0))
+    return policy, alive
 
 
 def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
     """The copy to keep beside the seats; None when the session may not work."""
-    licence_ends = licence_end(row.ends_on, row.time_zone)
-    enters = row.role == ADMINISTRATOR or covers(row.starts_on, row.ends_on, row.time_zone, row.now)
-    if row.over_since is not None or row.standing != "active" or row.account_status != "active" or not enters:
+    phase, phase_until = row.stage
+    if row.over_since is not None or row.standing != "active" or row.account_status != "active":
         return None
     ends = [row.expires_at]
-    if row.role != ADMINISTRATOR and licence_ends is not None:
-        ends.append(licence_ends)
+    if phase_until is not None:
+        # Nothing has to run at that moment: the copy is too old then, and is made again of what holds.
+        ends.append(phase_until)
     if row.suspended_from is not None and row.suspended_from > row.now:
         ends.append(row.suspended_from)
     existing = set(row.existing)
+    whole = catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden)
+    rights = catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden, phase=phase)
     blob = Blob(
         catalogue=catalogue.digest,
         account_id=row.account_id,
@@ -179,7 +218,7 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
         email=row.email,
         name=row.name,
         role=row.role,
-        rights=catalogue.mask(catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden)),
+        rights=catalogue.mask(rights),
         departments=None if row.departments is None else [d for d in row.departments if d in existing],
         language=row.language,
         session_id=row.id,
@@ -187,6 +226,10 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
         expires_at=row.expires_at,
         device=row.device,
         existing=row.existing if row.departments is None else [],
+        phase=phase,
+        ends_on=row.ends_on,
+        phase_until=phase_until,
+        giving=catalogue.mask(whole) if rights != whole else "",
     )
     member = row.user_id if row.seat_unit == "user" else row.id
     return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), min(ends))
@@ -207,4 +250,7 @@ def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:
         rights=catalogue.unmask(blob.rights),
         departments=departments,
         language=blob.language,
+        giving=catalogue.unmask(blob.giving) if blob.giving else None,
+        account_name=blob.account_name,
+        visit=blob.visit,
     )

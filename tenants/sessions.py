@@ -18,6 +18,7 @@ from tenants.errors import NotFound
 from tenants.seats import SessionKey, session_key
 from tenants.tokens import Purpose, Signer, decoded, encoded
 from tenants.users import User
+from tenants.visits import Visit, end_visits, end_visits_of
 
 # How long a token is told why its session ended.
 REMEMBER_SECONDS = 24 * 3600
@@ -26,16 +27,19 @@ _TAG = 8
 
 
 class SignedInSession(AccountOwned, Base):
-    """One sign-in. The token itself is nowhere: only its digest is stored."""
+    """One sign-in, or one visit, which has no user. The token itself is nowhere: only its digest is stored."""
 
     __tablename__ = "sessions"
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.id"]),
+        ForeignKeyConstraint(["account_id", "visit_id"], ["visits.account_id", "visits.id"]),
+        CheckConstraint("num_nonnulls(user_id, visit_id) = 1", name="whose"),
         CheckConstraint("(ended_at IS NULL) = (ended_reason IS NULL)", name="ended"),
         Index("ix_sessions_alive", "account_id", "user_id", postgresql_where=text("ended_at IS NULL")),
     )
 
-    user_id: Mapped[UUID] = mapped_column()
+    user_id: Mapped[UUID | None] = mapped_column()
+    visit_id: Mapped[UUID | None] = mapped_column(comment="of a visitor: no user of the account")
     token_digest: Mapped[bytes] = mapped_column()
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column()
@@ -85,7 +89,7 @@ class Tokens:
 
 
 async def search_alive(session: AsyncSession, *, user_id: UUID | None = None) -> list[tuple[SignedInSession, User]]:
-    """Live sessions of the account entered with their users, oldest first; of one user, if named."""
+    """Live sessions of the account entered with their users, oldest first; of one user, if named. Visits have no user."""
     query = (
         select(SignedInSession, User)
         .join(User, (User.account_id == SignedInSession.account_id) & (User.id == SignedInSession.user_id))
@@ -101,19 +105,40 @@ async def search_alive(session: AsyncSession, *, user_id: UUID | None = None) ->
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
+async def search_visits(session: AsyncSession) -> list[tuple[SignedInSession, Visit]]:
+    """Live sessions of the account entered that are visits, oldest first."""
+    rows = await session.execute(
+        select(SignedInSession, Visit)
+        .join(Visit, (Visit.account_id == SignedInSession.account_id) & (Visit.id == SignedInSession.visit_id))
+        .where(
+            SignedInSession.account_id == entered(session),
+            SignedInSession.ended_at.is_(None),
+            SignedInSession.expires_at > func.now(),
+        )
+        .order_by(SignedInSession.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, reason: str | None = None) -> None:
-    """End one's own session, or another's with the right. NotFound for what is not live here or may not be seen."""
+    """End one's own session, or another's or a visit with the right. NotFound for what is not live here or may not be seen."""
     row = await session.scalar(
         select(SignedInSession)
         .where(SignedInSession.account_id == entered(session), SignedInSession.id == session_id, SignedInSession.ended_at.is_(None))
         .with_for_update()
     )
-    if row is None or (row.user_id != by.user_id and not by.may("sessions.view")):
+    if row is None:
         raise NotFound
-    if row.user_id != by.user_id:
-        by.must("sessions.end")
     own = row.id == by.session_id
-    why = "signed_out" if own else "ended_by_self" if row.user_id == by.user_id else "ended_by_administrator"
+    theirs = own or row.user_id == by.user_id
+    if not theirs and not by.may("sessions.view"):
+        raise NotFound
+    if not theirs:
+        by.must("sessions.end")
+    why = "signed_out" if own else "ended_by_self" if theirs else "ended_by_administrator"
+    if row.visit_id is not None:
+        await end_visits(session, [row.visit_id], by=by, why=why, reason=reason)
+        return
     await _end(session, [row.id], why=why, by=by.name)
     user = await session.get_one(User, (row.account_id, row.user_id))
     record(
@@ -130,24 +155,18 @@ async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, rea
 async def end_sessions_of(
     session: AsyncSession, user: User, *, by: Actor | Person | None, why: str, reason: str | None = None, but: UUID | None = None
 ) -> int:
-    """End every live session of a user of the account entered (but one, if named). Returns how many."""
+    """End every live session of a user of the account entered (but one, if named), and every visit they are on. Returns how many."""
     ids = [row.id for row, _ in await search_alive(session, user_id=user.id) if row.id != but]
     if ids:
         await _end(session, ids, why=why, by=by.name if by else None)
         record(session, Event.SESSION_ENDED, by=by, on=("user", user.id, user.label), why=why, reason=reason, sessions=len(ids))
-    return len(ids)
-
-
-async def end_sessions_of_account(session: AsyncSession, *, by: Actor, why: str) -> int:
-    """End every live session of the account entered."""
-    alive = await search_alive(session)
-    await _end(session, [row.id for row, _ in alive], why=why, by=by.name)
-    return len(alive)
+    visits = await end_visits_of(session, by, visitor_account_id=user.account_id, visitor_user_id=user.id, why=why)
+    return len(ids) + visits
 
 
 _END = """
 UPDATE sessions SET ended_at = now(), ended_reason = $3, ended_by = $4
- WHERE account_id = $1 AND id = ANY($2::uuid[]) AND ended_at IS NULL RETURNING id, user_id
+ WHERE account_id = $1 AND id = ANY($2::uuid[]) AND ended_at IS NULL RETURNING id, coalesce(user_id, id)
 """
 
 
@@ -164,10 +183,10 @@ async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | No
         update(SignedInSession)
         .where(SignedInSession.account_id == entered(session), SignedInSession.id.in_(ids), SignedInSession.ended_at.is_(None))
         .values(ended_at=func.now(), ended_reason=why, ended_by=by)
-        .returning(SignedInSession.id, SignedInSession.user_id)
+        .returning(SignedInSession.id, func.coalesce(SignedInSession.user_id, SignedInSession.id).label("whose"))
         .execution_options(synchronize_session=False)
     )
-    effects_of(session).ended.extend(EndedSession(entered(session), row.user_id, row.id, why) for row in rows)
+    effects_of(session).ended.extend(EndedSession(entered(session), row.whose, row.id, why) for row in rows)
 
 
 def _digest(body: bytes) -> bytes:

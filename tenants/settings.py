@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     smtp_timeout: float = Field(default=30, gt=0)
     mail_lease: int = Field(default=90, ge=1, description="A mail in hand for longer is another worker's")
     mail_sweep: float = Field(default=5, gt=0, description="How often the worker looks for mail that no bell announced")
+    housekeeping_every: float = Field(default=10, gt=0, description="How often a worker looks whether a task is due")
 
     @classmethod
     def settings_customise_sources(

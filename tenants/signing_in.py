@@ -23,7 +23,7 @@ from tenants.identities import Identity, normal_email
 from tenants.invitation_links import find_own_choice
 from tenants.passwords import must_fit
 from tenants.seats import SessionKey
-from tenants.tickets import candidate_of, make_ticket, read_ticket
+from tenants.tickets import Candidate, candidate_of, make_ticket, read_ticket
 from tenants.tokens import Signer
 from tenants.users import DirectoryEntry
 
@@ -72,12 +72,18 @@ async def sign_in_with_ticket(
     keys: Keys, *, ticket: str, origin: Origin, replace: UUID | None = None, previous: SessionKey | None = None
 ) -> SignedIn:
     """Try again after SeatsFull without the password. Raises as `sign_in`; InvalidCredentials when the ticket's time is over."""
+    candidate = await holder_of(keys, ticket)
+    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
+
+
+async def holder_of(keys: Keys, ticket: str) -> Candidate:
+    """Whom a ticket stands for, while it is good and the password is still the one that it followed. Raises InvalidCredentials."""
     candidate = read_ticket(keys.signer, ticket)
     async with keys.door.database.plain(candidate.account_id) as plain:
         version = await plain.row("SELECT credentials_version FROM identities WHERE id = $1", candidate.identity_id)
     if version is None or version[0] != candidate.credentials_version:
         raise InvalidCredentials
-    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
+    return candidate
 
 
 async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Origin, previous: SessionKey) -> SignedIn:
@@ -95,7 +101,10 @@ async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Orig
                 .join(DirectoryEntry, DirectoryEntry.identity_id == Identity.id)
                 .join(Account, Account.id == DirectoryEntry.account_id)
                 .where(
-                    Identity.id == actor.identity_id, Account.slug == account, DirectoryEntry.status.in_(("active", "suspended"))
+                    Identity.id == actor.identity_id,
+                    Account.slug == account,
+                    Account.standing != "closed",
+                    DirectoryEntry.status.in_(("active", "suspended")),
                 )
             )
         ).one_or_none()
@@ -109,7 +118,7 @@ async def search_places(session: AsyncSession, identity_id: UUID) -> list[tuple[
     found = await session.execute(
         select(Account.slug, Account.name)
         .join(DirectoryEntry, DirectoryEntry.account_id == Account.id)
-        .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status == "active", Account.status == "active")
+        .where(DirectoryEntry.identity_id == identity_id, DirectoryEntry.status == "active", Account.standing == "active")
         .order_by(Account.name)
     )
     return [(row.slug, row.name) for row in found]
@@ -145,7 +154,7 @@ _KNOWN = """
 SELECT i.id, i.password_hash, i.first_password_hash, i.first_password_account_id, i.credentials_version, i.email,
        d.account_id, d.user_id, d.status, a.slug, a.name
   FROM identities i LEFT JOIN directory d ON d.identity_id = i.id
-  LEFT JOIN accounts a ON a.id = d.account_id AND a.status <> 'closed'
+  LEFT JOIN accounts a ON a.id = d.account_id AND a.standing <> 'closed'
  WHERE i.email = $1 ORDER BY a.name, a.id
 """
 

@@ -2,25 +2,37 @@
 
 from tenants.accounts import Account
 from tenants.activity import Activity
+from tenants.boosts import Boost
+from tenants.brands import Brand
+from tenants.client_figures import ClientFigures
 from tenants.database import AccountOwned, Base
 from tenants.departments import Department
 from tenants.email_changes import EmailChange
 from tenants.idempotency import IdempotencyKey
 from tenants.identities import Identity
 from tenants.invitations import Invitation
+from tenants.licence_notices import LicenceNotice
 from tenants.licences import Licence, LicenceChange
 from tenants.outbox import OwedMail
 from tenants.password_resets import PasswordReset
 from tenants.restrictions import Restriction
 from tenants.roles import Role
+from tenants.seat_requests import SeatRequest
 from tenants.sessions import SignedInSession
+from tenants.turns import Turn
+from tenants.usage import UsageDay
 from tenants.users import DirectoryEntry, User
+from tenants.visit_permissions import VisitPermission
+from tenants.visits import Visit
 
 __all__ = [
     "Account",
     "AccountOwned",
     "Activity",
     "Base",
+    "Boost",
+    "Brand",
+    "ClientFigures",
     "Department",
     "DirectoryEntry",
     "EmailChange",
@@ -29,10 +41,16 @@ __all__ = [
     "Invitation",
     "Licence",
     "LicenceChange",
+    "LicenceNotice",
     "OwedMail",
     "PasswordReset",
     "Restriction",
     "Role",
+    "SeatRequest",
     "SignedInSession",
+    "Turn",
+    "UsageDay",
     "User",
+    "Visit",
+    "VisitPermission",
 ]

@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     PASSWORD_RESET = "password-reset"
     EMAIL_CHANGE = "email-change"
     EMAIL_REVOKE = "email-revoke"
+    SEAT_REQUEST = "seat-request"
     TICKET = "ticket"
     FORM = "form"
     CURSOR = "cursor"

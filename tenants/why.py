@@ -11,10 +11,10 @@ from sqlalchemy import Text as TextType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.accounts import Account, get_account
-from tenants.catalogue import ADMINISTRATOR, CUSTOM_ROLES, FALLBACK, Catalogue
+from tenants.catalogue import ADMINISTRATOR, CUSTOM_ROLES, FALLBACK, Catalogue, lets_in
 from tenants.database import entered
 from tenants.errors import Invalid, NotFound
-from tenants.licences import Licence, covers, get_licence
+from tenants.licences import Licence, get_licence, stage_of
 from tenants.restrictions import Restriction, Scope, find_hidden
 from tenants.roles import Palette, read_palette
 from tenants.users import User
@@ -44,20 +44,20 @@ class Case:
 
     def steps(self, right: str, *, department: UUID | None = None) -> list[Step]:
         """What decided about the right, in order; asked for a department in use, or for any."""
-        entering = [self._status(), self._account(), self._licence(), self._role(right)]
+        entering = [self._status(), self._account(), self._licence(right), self._role(right)]
         return [*entering, *self._option(right), *self._restrictions(right), *self._department(department)]
 
     def _status(self) -> Step:
         return Step("status", self.user.standing == "active", {"status": self.user.standing})
 
     def _account(self) -> Step:
-        return Step("account", self.account.status == "active", {"status": self.account.status})
+        return Step("account", self.account.standing == "active", {"status": self.account.standing})
 
-    def _licence(self) -> Step:
-        days = (self.licence.starts_on, self.licence.ends_on)
-        open_ = covers(*days, self.account.time_zone, self.now)
-        always = self.user.role == ADMINISTRATOR
-        return Step("licence", open_ or always, {"starts_on": _day(days[0]), "ends_on": _day(days[1]), "covers": open_})
+    def _licence(self, right: str) -> Step:
+        phase, until = stage_of(self.account, self.licence, self.now)
+        allowed = phase == "running" or (lets_in(phase, self.user.role) and right in self.palette.catalogue.read_only)
+        days = {"starts_on": self.licence.starts_on.isoformat(), "ends_on": _day(self.licence.ends_on)}
+        return Step("licence", allowed, {"phase": phase, **days, "until": until and until.isoformat()})
 
     def _role(self, right: str) -> Step:
         own = self.palette.own.get(self.user.role)
@@ -110,11 +110,9 @@ async def search_holders(session: AsyncSession, catalogue: Catalogue, right: str
     if right not in catalogue.rights_of(account.kind):
         raise NotFound
     must_be_in_use(palette, department)
-    roles = [role for role in (*catalogue.roles, *palette.own) if right in palette.gives(role)]
-    licence = await get_licence(session)
     now = (await session.execute(select(func.now()))).scalar_one()
-    if not covers(licence.starts_on, licence.ends_on, account.time_zone, now):
-        roles = [role for role in roles if role == ADMINISTRATOR]
+    phase = stage_of(account, await get_licence(session), now).phase
+    roles = [role for role in (*catalogue.roles, *palette.own) if right in palette.gives(role, phase=phase)]
     hidden = exists().where(
         Restriction.account_id == User.account_id,
         Restriction.scope == "user",

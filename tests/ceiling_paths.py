@@ -292,3 +292,31 @@ async def show_the_account_what_is_hidden(world: World) -> Tries:
     yield Try(HIDDEN, "/account", {"restrictions": []}, (Asked(whole, None),))
     hidden = await world.api.patch("/account", {"restrictions": [HIDDEN]}, by=world.company.administrator)
     assert hidden.status_code == 200
+
+
+# --- visits ---------------------------------------------------------------------------------------------------------
+
+
+@path("POST /account/visits", "account.manage")
+async def let_visitors_in(world: World) -> Tries:
+    for role in (*GIVEN, "Settler"):
+        given = effective(role)
+        for body in ({"role": world.role(role)}, {"rights": sorted(given)}):
+            yield Try(
+                f"{role} by {[*body]}", "/account/visits", {"visitor": "reseller", "once": False, **body}, (Asked(given, None),)
+            )
+            await _close_again(world)
+
+
+@path("DELETE /account/visits/{permission_id}", "account.manage")
+async def let_visitors_in_no_more(world: World) -> Tries:
+    permission = await world.new("/account/visits", {"visitor": "reseller", "once": False, "role": "administrator"})
+    yield Try("an administrator's", f"/account/visits/{permission}", None, (Asked(NOTHING, ()),))
+    await _close_again(world)
+
+
+async def _close_again(world: World) -> None:
+    ada = world.company.administrator
+    for one in (await world.api.get("/account/visits", by=ada)).json()["items"]:
+        if one["state"] == "open":
+            assert (await world.api.delete(f"/account/visits/{one['id']}", by=ada)).status_code == 204

@@ -1,6 +1,7 @@
 """Real servers for every test: PostgreSQL built by the migrations and entered as the application role, Valkey, SMTP."""
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,10 @@ from tenants.house import House, open_house
 from tenants.schema import migrate
 from tenants.settings import Settings, load_settings
 from tests.api import Api, open_client
+
+# Every test builds an application and drops it: collecting what was imported again and again would cost a sixth of the time.
+gc.freeze()
+gc.set_threshold(20_000, 20, 50)
 
 SECRET_KEY = "a key that only the tests have, and long enough"
 
@@ -93,7 +98,9 @@ async def empty(servers: Addresses) -> None:
     connection = await asyncpg.connect(servers.superuser_url)
     try:
         tables = [r["tablename"] for r in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        await connection.execute("TRUNCATE " + ", ".join(t for t in tables if t != "alembic_version"))
+        # Few rows go ten times faster than files do; as a replica, foreign keys ask for no order.
+        deletes = (f"DELETE FROM {table}" for table in tables if table != "alembic_version")  # noqa: S608 - of the schema itself
+        await connection.execute(";".join(("SET session_replication_role = replica", *deletes)))
     finally:
         await connection.close()
     import redis.asyncio as redis

@@ -107,8 +107,9 @@ def test_nothing_of_ours_asks_another_host_for_anything() -> None:
 def test_scripts_touch_only_the_keys_that_they_are_given() -> None:
     call = re.compile(r"redis\.p?call\(\s*'(\w+)'\s*(?:,\s*([^,)]+))?")
     shared = (ROOT / "tenants" / "lua" / "shared.lua").read_text(encoding="utf-8")
-    # Keys that a function of shared.lua is handed by its caller.
-    handed = {name.strip() for found in re.findall(r"local function \w+\(([^)]*)\)", shared) for name in found.split(",") if name}
+    # Names that stand for keys given: all of them at once, or one by one.
+    given = re.compile(r"^local ([A-Z_, ]+) = (?:unpack\(KEYS, \d+, \d+\)|KEYS\[\d\](?:, KEYS\[\d\])*)$", re.MULTILINE)
+    common = {name.strip() for names in given.findall(shared) for name in names.split(",")}
     keyless = {"TIME"}
     scripts = sorted((ROOT / "tenants" / "lua").glob("*.lua"))
     assert scripts
@@ -117,14 +118,11 @@ def test_scripts_touch_only_the_keys_that_they_are_given() -> None:
         assert not re.search(r"KEYS\[[^\]]*\]\s*\.\.", text), f"{path.name}: a key is put together"
         assert "math.random" not in text
         assert "os.time" not in text
+        named = common | {name.strip() for names in given.findall(text) for name in names.split(",")}
         for command, key in call.findall(text):
             if command in keyless:
                 continue
-            allowed = re.fullmatch(r"KEYS\[\d\]", key.strip()) or (path.name == "shared.lua" and key.strip() in handed)
-            assert allowed, f"{path.name}: {command} {key}"
-        for name, arguments in re.findall(r"\b(given_up|seated)\(([^)]*)\)", text):
-            first = arguments.split(",")[0].strip()
-            assert path.name == "shared.lua" or re.fullmatch(r"KEYS\[\d\]", first), f"{path.name}: {name}({arguments})"
+            assert re.fullmatch(r"KEYS\[\d\]", key.strip()) or key.strip() in named, f"{path.name}: {command} {key}"
 
 
 def test_queues_carry_nothing() -> None:

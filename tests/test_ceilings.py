@@ -16,6 +16,7 @@ from tests.ceiling_paths import PATHS
 from tests.ceilings import ACTORS, BOTH, Somebody
 from tests.test_rights import declared
 
+# Of what they name, a brand alone gives nobody anything, and clients have none.
 MANAGING = {"users.manage", "roles.manage", "departments.manage", "account.manage"}
 
 
@@ -31,7 +32,7 @@ async def test_x3_every_operation_that_manages_people_or_rights_has_a_path(house
     found = {
         (route.replace("/api/v1", "").replace(":uuid", "").replace(":str", ""), right)
         for route, right in declared(build_app(house)).items()
-        if right in MANAGING and "/api/v1/" in route and not route.startswith("GET")
+        if right in MANAGING and "/api/v1/" in route and not route.startswith("GET") and "/account/brand" not in route
     }
     assert found == {(one.operation, one.right) for one in PATHS}
 

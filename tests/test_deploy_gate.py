@@ -28,6 +28,8 @@ from tests.service.test_gate import IDENTITY, idle
 from tests.test_deploy import DEPLOY, Echo, listens, nginx_on, wait_for
 
 NAMES = {f"X-Portillon-{name.title()}" for name in IDENTITY}
+# Sent for visitors alone.
+VISIT = "X-Portillon-Visit"
 
 
 @pytest.fixture
@@ -82,7 +84,12 @@ async def test_nginx_lets_through_whoever_may_and_tells_the_application_who_it_i
     person = acme.staff[0]
     await api.sign_in(person)
     cookie = f"__Host-portillon={api.tokens[person.email]}"
-    lies = {"X-Portillon-Role": "administrator", "X-Portillon-Departments": "*", "X-Portillon-Seat": "mine"}
+    lies = {
+        "X-Portillon-Role": "administrator",
+        "X-Portillon-Departments": "*",
+        "X-Portillon-Seat": "mine",
+        VISIT: "Olga, Operator",
+    }
     for proof in (
         {"Authorization": f"Bearer {api.tokens[person.email]}"},
         {"Cookie": f"{cookie}; theme=dark"},
@@ -168,7 +175,7 @@ def test_caddy_and_traefik_pass_on_what_the_gate_says_and_nothing_of_the_client(
     caddy = (DEPLOY / "caddy" / "Caddyfile").read_text(encoding="utf-8")
     copied = re.search(r"copy_headers (.+)", caddy)
     assert copied is not None
-    assert set(copied[1].split()) == NAMES
+    assert set(copied[1].split()) == NAMES | {VISIT}
     assert "request_header -X-Portillon-*" in caddy
     assert caddy.count("{") == caddy.count("}")
     traefik = yaml.safe_load((DEPLOY / "traefik" / "dynamic.yaml").read_text(encoding="utf-8"))["http"]
@@ -178,7 +185,7 @@ def test_caddy_and_traefik_pass_on_what_the_gate_says_and_nothing_of_the_client(
         "/gate/check?right=invoices.view",
     }
     for each in asked.values():
-        assert set(each["authResponseHeaders"]) == NAMES
+        assert set(each["authResponseHeaders"]) == NAMES | {VISIT}
         assert "trustForwardHeader" not in each
     for router in traefik["routers"].values():
         assert set(router.get("middlewares", ())) <= set(traefik["middlewares"])

@@ -99,6 +99,7 @@ async def world_of(house: House, servers: Addresses) -> AsyncIterator[World]:
         async with open_client(create_app(house.settings, house=house)) as client:
             world = World(house, Api(client), a, b, callers, {}, set(), [], database, spare)
             await _people_at_work(world, world.api)
+            await _somebody_on_a_visit(world, world.api, south)
             for name in callers:
                 await world.sign_in(name)
             yield world
@@ -122,16 +123,22 @@ async def _people_at_work(world: World, api: Api) -> None:
     department = (await api.post("/departments", {"name": "Paris of Bravissimo", "code": "BRV"}, by=ada)).json()["id"]
     hidden = await api.patch(f"/users/{b.staff[4].user_id}", {"restrictions": ["stock"], "departments": [department]}, by=ada)
     assert hidden.status_code == 200, hidden.text
+    asked = await api.post("/account/seat-requests", {"seats": 2, "reason": "More for Bravissimo"}, by=ada)
+    assert asked.status_code == 201, asked.text
     one = world.database.fetchval
+    boost = "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) SELECT $1, gen_random_uuid(), 1, now(), now() + '1 day', 'S'"
+    await world.database.execute(boost, b.account_id)
     identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
     world.ids = {
         "account": str(b.account_id),
         "user": str(b.staff[0].user_id),
         "user_invited": invited,
         "session": session,
+        "seat_request": asked.json()["id"],
         "role": role,
         "department": department,
         "identity": str(identities[0][0]),
+        "boost": str(await one("SELECT id FROM boosts WHERE account_id = $1", b.account_id)),
         "slug": b.slug,
         "email": b.staff[3].email,
         "cursor": cursor,
@@ -148,6 +155,17 @@ async def _people_at_work(world: World, api: Api) -> None:
     world.strings = {text for person in b.people for text in (person.email, person.name, str(person.user_id))}
     world.strings |= {world.ids[kind] for kind in world.ids if kind not in {"cursor", "ticket", "invitation_token", "reset_token"}}
     world.strings |= {"Bravissimo", "invitee@bravissimo", "Ines of", *(str(i[0]) for i in identities)}
+
+
+async def _somebody_on_a_visit(world: World, api: Api, seller: Company) -> None:
+    allowed = {"visitor": "reseller", "once": False, "rights": ["users.view"]}
+    permission = await api.post("/account/visits", allowed, by=world.b.administrator)
+    await api.sign_in(seller.administrator)
+    visit = await api.post(f"/accounts/{world.b.account_id}/visits", {"reason": "help", "minutes": 60}, by=seller.administrator)
+    assert (permission.status_code, visit.status_code) == (201, 201), visit.text
+    world.ids["visit_permission"] = permission.json()["id"]
+    world.ids["visit"] = visit.json()["visit"]["id"]
+    world.strings |= {world.ids["visit_permission"], world.ids["visit"]}
 
 
 def _token(account: str, row: str) -> str:

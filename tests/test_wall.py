@@ -27,6 +27,7 @@ from tests import make
 APPLICATION = "portillon_app"
 # Looked at before anyone is inside: which accounts know an address. It holds ids and a status, and nothing else.
 BEFORE_THE_WALL = {"directory"}
+READ_BY_PARENTS = {"visit_permissions", "visits", "licences", "boosts", "seat_requests", "client_figures", "usage_days"}
 
 
 @pytest.fixture
@@ -68,9 +69,18 @@ async def test_every_table_of_an_account_is_walled_in(superuser: asyncpg.Connect
 async def test_the_doors_in_the_wall_are_these_and_no_others(superuser: asyncpg.Connection) -> None:
     doors = await superuser.fetch("SELECT tablename, policyname, cmd FROM pg_policies WHERE policyname <> 'wall' ORDER BY 1, 2")
     assert [tuple(door) for door in doors] == [
+        ("boosts", "children", "SELECT"),
+        ("brands", "offered", "SELECT"),
+        ("client_figures", "children", "SELECT"),
         ("licences", "children", "SELECT"),
+        ("licences", "sorting_room", "SELECT"),
         ("outbox", "sorting_room", "SELECT"),
         ("outbox", "sorting_room_leases", "UPDATE"),
+        ("seat_requests", "children", "SELECT"),
+        ("seat_requests", "sorting_room", "SELECT"),
+        ("usage_days", "children", "SELECT"),
+        ("visit_permissions", "visitors", "SELECT"),
+        ("visits", "visitors", "SELECT"),
     ]
 
 
@@ -108,9 +118,27 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
                 ),
                 {"a": company.account_id, "i": uuid7(), "u": company.administrator.user_id},
             )
+            await session.execute(
+                text(
+                    "INSERT INTO seat_requests (account_id, id, seats, user_id, asked_by, nonce, expires_at)"
+                    " VALUES (:a, :i, 1, :u, 'Ada', 'x', now() + '1 hour')"
+                ),
+                {"a": company.account_id, "i": uuid7(), "u": company.administrator.user_id},
+            )
             for statement in (
+                "INSERT INTO visit_permissions (account_id, id, visitor_account_id, once, rights, given_by)"
+                " VALUES (:a, :i, (SELECT parent_id FROM accounts WHERE id = :a), false, '{}', 'Ada')",
+                "INSERT INTO visits (account_id, id, permission_id, visitor_account_id, visitor_account_name, visitor_user_id,"
+                " visitor_identity_id, visitor_name, visitor_email, reason, ends_at) SELECT :a, :i, p.id, p.visitor_account_id, 'O', :i,"
+                " (SELECT id FROM identities LIMIT 1), 'Olga', 'olga@operator.example.com', 'help', now() + interval '1 hour'"
+                " FROM visit_permissions p WHERE p.account_id = :a",
                 "INSERT INTO roles (account_id, id, name, rights) VALUES (:a, :i, 'Own', '{}')",
                 "INSERT INTO departments (account_id, id, name) VALUES (:a, :i, 'Paris')",
+                "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) VALUES (:a, :i, 1, now(), now() + interval '1 day', 'S')",
+                "INSERT INTO licence_notices (account_id, ends_on, days) SELECT :a, current_date, 7 WHERE CAST(:i AS uuid) IS NOT NULL",
+                "INSERT INTO usage_days (account_id, day, part, peak, refused, sign_ins, waited_ms, idle_ms, taken, avoided)"
+                " VALUES (:a, current_date, CAST(CAST(:i AS uuid) AS text), 1, 0, 1, 0, 0, '{}', '{}')",
+                "INSERT INTO brands (account_id, name) VALUES (:a, CAST(CAST(:i AS uuid) AS text))",
                 "INSERT INTO restrictions (account_id, scope, subject, sections) VALUES (:a, 'user', CAST(CAST(:i AS uuid) AS text), '{stock}')",
             ):
                 await session.execute(text(statement), {"a": company.account_id, "i": uuid7()})
@@ -140,7 +168,7 @@ async def test_a_parent_sees_its_childrens_licences_and_nothing_else_of_them(hou
     acme, bistro = await two_companies(house)
     operator = await make.operator(house)
     for table in set(await account_tables(superuser)) - BEFORE_THE_WALL:
-        expected = {operator.account_id} | ({acme.account_id, bistro.account_id} if table == "licences" else set())
+        expected = {operator.account_id} | ({acme.account_id, bistro.account_id} if table in READ_BY_PARENTS else set())
         assert (await count(house, table, operator.account_id)).keys() <= expected, table
     async with house.database.transaction(operator.account_id) as session:
         changed: Any = await session.execute(text("UPDATE licences SET seats = 999 WHERE account_id = :a"), {"a": acme.account_id})

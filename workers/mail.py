@@ -16,7 +16,9 @@ from tenants import outbox
 from tenants.errors import Unavailable
 from tenants.house import House
 from tenants.outbox import Lease
-from workers.letters import Desk, write_letter
+from tenants.subtrees import keep_for_later
+from workers.desk import Desk
+from workers.letters import write_letter
 from workers.smtp import Line, Outcome, PostOffice
 from workers.stationery import Stationery, recipient_of
 
@@ -166,6 +168,8 @@ class MailRoom:
             return await self._settle(mail, Outcome("refused", f"given up after {lease.attempts - 1} tries"))
         try:
             async with self._house.database.transaction(lease.account_id) as session:
+                if await keep_for_later(session, lease):
+                    return None
                 message = await write_letter(session, self._desk, lease)
         except Unavailable:
             raise

@@ -16,6 +16,7 @@ from redis.asyncio import ConnectionPool
 from tenants.house import open_house
 from tenants.outbox import BELL_JOB, BELL_QUEUE
 from tenants.settings import Settings
+from workers.housekeeping import keep_house
 from workers.mail import MailRoom
 from workers.smtp import PostOffice
 
@@ -42,7 +43,7 @@ async def _work(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     house = open_house(settings)
     room = MailRoom(house, PostOffice(settings))
-    ears = [asyncio.create_task(_sweep(settings, room.wake)), asyncio.create_task(_listen(settings, room.wake))]
+    ears = [asyncio.create_task(each) for each in (_sweep(settings, room.wake), _listen(settings, room.wake), keep_house(house))]
     log.info("worker is ready")
     try:
         await stop.wait()

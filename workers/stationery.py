@@ -1,5 +1,6 @@
 """What letters are written on: templates compiled once per language, dates as readers say them, and the headers of every mail."""
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -13,12 +14,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import mrml
-from babel.dates import format_date, format_time, get_timezone_gmt
+from babel.dates import format_time, get_timezone_gmt
 from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
+from tenants.brands import Look
 from tenants.catalogue import LANGUAGES
-from tenants.languages import SOURCE_LANGUAGE, translations
+from tenants.colours import accent
+from tenants.languages import SOURCE_LANGUAGE, translations, written_day
 from tenants.outbox import Letter
 from tenants.settings import Settings
 
@@ -26,6 +29,7 @@ _HERE = Path(__file__).parent
 # English as Europe reads it: day before month, 24 hours.
 _LOCALES = {"en": "en_GB"}
 # Web fonts would be fetched from a third party whenever somebody reads a mail.
+_COLOUR, _PAPER = "#1f5f8b", ("#eef2f5", "#ffffff")
 _NO_WEB_FONTS = mrml.RenderOptions(disable_comments=False, fonts={})
 
 
@@ -57,6 +61,7 @@ class Stationery:
         self._domain = urlsplit(settings.public_url).hostname or "localhost"
         name, address = parseaddr(settings.mail_from)
         self._from = Address(display_name=name, addr_spec=address)
+        self._brand: Look | None = None
         self._templates = {(letter, language): _compiled(letter, language) for letter in Letter for language in LANGUAGES}
 
     @property
@@ -64,18 +69,25 @@ class Stationery:
         """The envelope's sender."""
         return self._from.addr_spec
 
+    def under(self, brand: Look | None) -> "Stationery":
+        """The same, with the looks of a brand."""
+        branded = copy(self)
+        branded._brand = brand  # noqa: SLF001 - its own, a moment old
+        return branded
+
     def write(self, letter: Letter, reader: Reader, *, mail: tuple[UUID, UUID], **words: Any) -> EmailMessage:
         """The whole mail. `mail` is its account and row in the outbox: a retry carries the same Message-ID (RFC 5322, 3.6.4).
 
         Raises ValueError for names that would break out of a header.
         """
         language = known(reader.language)
-        facts = {"reader": reader, "language": language, "public_url": self.public_url, **words}
+        brand, colours = self._brand, accent((self._brand and self._brand.colour) or _COLOUR, on=_PAPER)
+        facts = {"reader": reader, "language": language, "public_url": self.public_url, "brand": brand, "colours": colours, **words}
         subject, text, mjml = (template.render(facts) for template in self._templates[letter, language])
         account_id, row_id = mail
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject.strip()
-        message["From"] = self._from
+        self._sign(message)
         message["To"] = Address(display_name=reader.name, addr_spec=_on_the_wire(reader.email))
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = f"<{row_id.hex}.{account_id.hex[-8:]}@{self._domain}>"
@@ -85,6 +97,18 @@ class Stationery:
         # Last: new content takes away every Content- header that was there before.
         message["Content-Language"] = language
         return message
+
+    def _sign(self, message: EmailMessage) -> None:
+        # RFC 5322, 3.6.2: whom the mail is from, and who sends it where that is another. Bounces come to the installation in any case.
+        brand = self._brand
+        if brand is None:
+            message["From"] = self._from
+            return
+        message["From"] = Address(display_name=brand.name, addr_spec=_on_the_wire(brand.sender) if brand.sender else self.sender)
+        if brand.sender is not None:
+            message["Sender"] = self._from
+        if brand.reply_to is not None:
+            message["Reply-To"] = Address(addr_spec=_on_the_wire(brand.reply_to))
 
 
 def recipient_of(message: EmailMessage) -> str:
@@ -96,12 +120,18 @@ def recipient_of(message: EmailMessage) -> str:
 def moment(when: datetime, reader: Reader) -> Moment:
     """An instant on the reader's clock and in their language."""
     local = when.astimezone(ZoneInfo(reader.time_zone))
-    locale = _LOCALES.get(known(reader.language), known(reader.language))
+    locale = locale_of(reader)
     return Moment(
-        day=format_date(local, "full", locale=locale),
+        day=written_day(local, locale, width="full"),
         time=format_time(local, "short", locale=locale),
         zone=get_timezone_gmt(local, width="long", locale="fr"),
     )
+
+
+def locale_of(reader: Reader) -> str:
+    """By whose customs dates, hours and lists are written for the reader."""
+    language = known(reader.language)
+    return _LOCALES.get(language, language)
 
 
 def known(language: str) -> str:

@@ -8,15 +8,17 @@ from litestar.params import JSONBody
 from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.api.boosts import BoostCard, boost_card
 from service.api.shapes import AccountName, Sections
 from service.dependencies import Actor, House, Session
 from service.routes import Open, get, patch
-from tenants import accounts, licences, restrictions
+from tenants import accounts, boosts, licences, pools, restrictions
 from tenants.accounts import Account
 from tenants.activity import Event, record
 from tenants.catalogue import AccountKind
 from tenants.departments import count_departments
-from tenants.licences import Licence
+from tenants.licence_phases import Phase
+from tenants.licences import Licence, Overselling
 from tenants.users import count_users
 
 Labels = dict[str, str]
@@ -65,17 +67,33 @@ class Limit(msgspec.Struct):
 
 
 class LicenceChangeLine(msgspec.Struct):
-    """One line of the licence's history."""
+    """One line of the licence's history: who in which account changed what, from and to."""
 
     at: datetime
     by: str
+    account: str | None
     before: dict[str, Any] | None
     after: dict[str, Any]
     reason: str | None
 
 
+class PoolCard(msgspec.Struct):
+    """What a reseller may give to its children. `pool` null is no limit; `given` null, a child has none; oversold, `free` is negative."""
+
+    what: Literal["seats", "users"]
+    pool: int | None
+    given: int | None
+    free: int | None
+
+
 class LicenceCard(msgspec.Struct):
-    """What the account has bought, and how much of it is in use."""
+    """What the account has bought, and how much of it is in use.
+
+    `ends_on` is the last day. After it, `grace` is a week for reading; then, and before `starts_on`, administrators alone enter.
+    `changes_at` is when the next phase begins. `boosts` are planned or live; `boosted` is how many seats they add now, on top of
+    the licence's own limit. `pools` and `overselling` are of whoever sells: none and null for a client. `warnings` name the seller's
+    pools that this very sale has passed, where its licence allows that.
+    """
 
     plan: str
     users: Limit
@@ -85,14 +103,14 @@ class LicenceCard(msgspec.Struct):
     options: list[str]
     starts_on: date
     ends_on: date | None
+    phase: Phase
+    changes_at: datetime | None
+    boosted: int
+    boosts: list[BoostCard]
+    pools: list[PoolCard]
+    overselling: Overselling | None
     history: list[LicenceChangeLine]
-
-
-class SeatsNow(msgspec.Struct):
-    """The pool at this moment."""
-
-    seats: int
-    in_use: int
+    warnings: list[dict[str, Any]]
 
 
 class SectionCard(msgspec.Struct):
@@ -146,14 +164,7 @@ async def read_licence(session: Session, actor: Actor, house: House) -> LicenceC
     return await licence_card(session, await licences.get_licence(session), in_use=presence.in_use)
 
 
-@get("/account/seats", right="licence.view")
-async def read_seats(session: Session, actor: Actor, house: House) -> SeatsNow:
-    """How many places are in use now."""
-    licence = await licences.get_licence(session)
-    return SeatsNow(seats=licence.seats, in_use=(await house.seats.presence(actor.account_id)).in_use)
-
-
-@get("/catalogue", right=Open.TO_SIGNED_IN, sync_to_thread=False)
+@get("/catalogue", right=Open.TO_SIGNED_IN, opt={"visitors": True}, sync_to_thread=False)
 def read_catalogue(actor: Actor, house: House) -> CatalogueCard:
     """What rights exist in this kind of account, and which roles are built in."""
     catalogue = house.catalogue
@@ -173,6 +184,11 @@ def read_catalogue(actor: Actor, house: House) -> CatalogueCard:
 async def licence_card(session: AsyncSession, licence: Licence, *, in_use: int) -> LicenceCard:
     """A licence of the account entered, as its holder and its seller see it."""
     changes = await licences.search_changes(session, limit=50)
+    changers = await accounts.find_names(session, {change.by_account_id for change in changes if change.by_account_id})
+    phase, changes_at = await licences.read_stage(session)
+    current, now = await boosts.find_current(session), await boosts.database_now(session)
+    time_zone = await boosts.time_zone_of(session)
+    sells = (await accounts.get_account(session, licence.account_id)).kind != "client"
     return LicenceCard(
         plan=licence.plan,
         users=Limit(licence.users, await count_users(session)),
@@ -182,7 +198,19 @@ async def licence_card(session: AsyncSession, licence: Licence, *, in_use: int) 
         options=list(licence.options),
         starts_on=licence.starts_on,
         ends_on=licence.ends_on,
-        history=[LicenceChangeLine(c.at, c.by_name, c.before, c.after, c.reason) for c in changes],
+        phase=phase,
+        changes_at=changes_at,
+        boosted=boosts.seats_now(current, time_zone, now),
+        boosts=[boost_card(boost, time_zone, now) for boost in current],
+        pools=[PoolCard(each.what, each.pool, each.given, each.free) for each in await pools.read_pools(session)] if sells else [],
+        overselling=licence.overselling if sells else None,
+        history=[
+            LicenceChangeLine(
+                c.at, c.by_name, changers.get(c.by_account_id) if c.by_account_id else None, c.before, c.after, c.reason
+            )
+            for c in changes
+        ],
+        warnings=pools.warnings_of(session),
     )
 
 
@@ -204,4 +232,4 @@ async def _settings(session: AsyncSession, account: Account) -> AccountSettings:
     )
 
 
-routes = [read_account, change_account, read_licence, read_seats, read_catalogue]
+routes = [read_account, change_account, read_licence, read_catalogue]

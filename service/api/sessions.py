@@ -2,26 +2,30 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.types import Scope
 
+from service.api.caller_facts import AccountFacts, HomeFacts, LicenceFacts, SeatFacts, SessionFacts, UserFacts, VisitFacts
 from service.api.shapes import Email, Password, Slug
 from service.authentication import Answer, as_json
 from service.authentication import Caller as CallerOf
 from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open, delete, get, post
 from tenants import sessions, signing_in
-from tenants.catalogue import AccountKind
 from tenants.entering import SignedIn as Entered
 from tenants.errors import Invalid
 from tenants.presence import SeatState, seat_states
+from tenants.seats import Presence
 from tenants.session_facts import Blob
+from tenants.sessions import SignedInSession
 from tenants.texts import one_line
 from tenants.users import get_user
+from tenants.visit_permissions import find_givers
+from tenants.visits import Visit
 
 Reason = Annotated[str | None, QueryParameter(max_length=300, description="Written into the history")]
 
@@ -42,50 +46,16 @@ class Switch(msgspec.Struct, forbid_unknown_fields=True):
     account: Slug
 
 
-class SessionFacts(msgspec.Struct):
-    """The session itself."""
-
-    id: UUID
-    started_at: datetime
-    expires_at: datetime
-    device: str | None
-
-
-class UserFacts(msgspec.Struct):
-    """The person, as this account knows them."""
-
-    id: UUID
-    email: str
-    name: str
-    role: str
-    status: str
-    language: str
-
-
-class AccountFacts(msgspec.Struct):
-    """The account that the session belongs to."""
-
-    id: UUID
-    slug: str
-    name: str
-    kind: AccountKind
-
-
-class SeatFacts(msgspec.Struct):
-    """The seat that the session holds."""
-
-    kind: Literal["pool"]
-    since: datetime
-
-
 class WhoAmI(msgspec.Struct):
-    """Everything a caller may know of themselves. `departments` null is all of them."""
+    """Everything a caller may know of themselves. `departments` null is all of them. On a visit, `user.id` is the visit's."""
 
     session: SessionFacts
     user: UserFacts
     account: AccountFacts
     rights: list[str]
     departments: list[UUID] | None
+    licence: LicenceFacts
+    visit: VisitFacts | None
     seat: SeatFacts
 
 
@@ -107,10 +77,11 @@ class SignedIn(msgspec.Struct):
 
 
 class SessionCard(msgspec.Struct):
-    """A live session of the account."""
+    """A live session of the account; on a visit, `user.id` is the visit's."""
 
     id: UUID
     user: dict[str, Any]
+    visit: VisitFacts | None
     device: str | None
     ip: str | None
     started_at: datetime
@@ -139,7 +110,7 @@ def _written(reason: str | None) -> str | None:
 def answer_of(caller: CallerOf, _: Scope) -> Answer:
     """`WhoAmI` as JSON: prepared but for the seat."""
     since = caller.since or 0
-    return as_json(b'%b,"seat":{"kind":"pool","since":"%b"}}' % (caller.known.answer, moment(since)))
+    return as_json(b'%b,"since":"%b"}}' % (caller.known.answer, moment(since)))
 
 
 @lru_cache(maxsize=20_000)
@@ -164,7 +135,7 @@ async def log_in(data: JSONBody[SignIn], house: House, origin: Origin) -> Signed
     return shown(signed)
 
 
-@get("/session", right=Open.TO_SIGNED_IN, opt={"answer": answer_of}, sync_to_thread=False)
+@get("/session", right=Open.TO_SIGNED_IN, opt={"answer": answer_of, "visitors": True}, sync_to_thread=False)
 def who_am_i() -> WhoAmI:
     """The caller, their account, rights and seat. Sent by the authentication itself, see `answer`."""
     raise NotImplementedError
@@ -177,22 +148,26 @@ async def switch(data: JSONBody[Switch], caller: Caller, house: House, origin: O
     return shown(signed)
 
 
-@delete("/session", right=Open.TO_SIGNED_IN, opt={"without_seat": True})
+@delete("/session", right=Open.TO_SIGNED_IN, opt={"without_seat": True, "visitors": True})
 async def sign_out(session: Session, actor: Actor) -> None:
-    """The session ends and its place is free at once."""
+    """The session, or the visit, ends and its place is free at once."""
     await sessions.end_session(session, actor, actor.session_id)
 
 
 @get("/sessions", right=Open.TO_SIGNED_IN)
 async def list_sessions(session: Session, actor: Actor, house: House) -> SessionList:
-    """Live sessions of the account; one's own without the right `sessions.view`."""
+    """Live sessions of the account, visits included; one's own without the right `sessions.view`."""
     rows = await sessions.search_alive(session, user_id=None if actor.may("sessions.view") else actor.user_id)
     presence = await house.seats.presence(actor.account_id)
     states = await seat_states(session, presence, rows)
+    visits = await sessions.search_visits(session) if actor.may("sessions.view") else []
+    givers = await find_givers(session, [visit.permission_id for _, visit in visits])
+    visitors = [_visitor(row, visit, givers[visit.permission_id], presence) for row, visit in visits]
     return SessionList([
         SessionCard(
             id=row.id,
             user={"id": user.id, "name": user.name, "email": user.email},
+            visit=None,
             device=row.device,
             ip=row.ip,
             started_at=row.started_at,
@@ -201,12 +176,12 @@ async def list_sessions(session: Session, actor: Actor, house: House) -> Session
             current=row.id == actor.session_id,
         )
         for row, user in rows
-    ])  # fmt: skip
+    ] + visitors)  # fmt: skip
 
 
 @delete("/sessions/{session_id:uuid}", right=Open.TO_SIGNED_IN, refuses=(403, 404))
 async def end_session(session_id: FromPath[UUID], session: Session, actor: Actor, reason: Reason = None) -> None:
-    """End a session: one's own, or another's with the right `sessions.end`."""
+    """End a session: one's own, or another's or a visit with the right `sessions.end`."""
     await sessions.end_session(session, actor, session_id, reason=_written(reason))
 
 
@@ -215,6 +190,21 @@ async def end_sessions_of_user(user_id: FromPath[UUID], session: Session, actor:
     """End every session of a user."""
     user = await get_user(session, user_id)
     return Ended(await sessions.end_sessions_of(session, user, by=actor, why="ended_by_administrator", reason=_written(reason)))
+
+
+def _visitor(row: SignedInSession, visit: Visit, allowed_by: str, presence: Presence) -> SessionCard:
+    home = HomeFacts(visit.visitor_account_id, visit.visitor_account_name)
+    return SessionCard(
+        id=row.id,
+        user={"id": visit.id, "name": visit.visitor_name, "email": visit.visitor_email},
+        visit=VisitFacts(visit.id, home, visit.reason, visit.ends_at, allowed_by),
+        device=row.device,
+        ip=row.ip,
+        started_at=row.started_at,
+        last_activity=presence.seen.get(row.id, row.started_at),
+        seat="none",
+        current=False,
+    )
 
 
 def shown(signed: Entered) -> SignedIn:

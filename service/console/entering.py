@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litestar.params import QueryParameter
 
+from service.console.branding import brand_of_account, brand_of_slug
 from service.console.browser import no_session_cookie, own_path, session_cookie
 from service.console.forms import Fields
 from service.console.routes import form, page
@@ -15,6 +16,7 @@ from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open
 from tenants import sessions, signing_in
 from tenants.actors import Origin as OriginOf
+from tenants.brands import Look
 from tenants.entering import SignedIn
 from tenants.errors import (
     DomainError,
@@ -26,6 +28,7 @@ from tenants.errors import (
     TooManyAttempts,
     Unavailable,
 )
+from tenants.tickets import read_ticket
 
 # After this the end of a session is no news.
 _WORTH_TELLING = timedelta(days=1)
@@ -39,18 +42,22 @@ _PAGE_OF = {
 
 SIGN_OUT = "sign-out"
 After = Annotated[str | None, QueryParameter(name="after", required=False, description="What the person has just done")]
+Seller = Annotated[
+    str | None, QueryParameter(name="account", required=False, description="Slug of the reseller whose brand is shown")
+]
 Next = Annotated[str | None, QueryParameter(name="next", required=False, description="A path on this origin")]
 
 
 @page("/login", right=Open.TO_ANYONE)
-async def login_page(view: ViewOf, wanted: Next = None, after: After = None) -> Answer:
-    """Address and password. Whoever is signed in already goes on."""
+async def login_page(view: ViewOf, house: House, wanted: Next = None, after: After = None, account: Seller = None) -> Answer:
+    """Address and password. Whoever is signed in already goes on. `account` shows its brand, as far as strangers may know it."""
     try:
         ended = await _ended(view)
     except _AlreadyIn:
         return view.go(own_path(wanted))
     said = view.say("You are signed out. Your place is free for a colleague.") if after == SIGN_OUT else None
-    return show_login(view, next=own_path(wanted), ended=ended, said=said)
+    brand = await brand_of_slug(house, account)
+    return show_login(view, next=own_path(wanted), ended=ended, said=said, brand=brand, seller=account if brand else None)
 
 
 @form("/login", right=Open.TO_ANYONE)
@@ -60,13 +67,13 @@ async def log_in(view: ViewOf, origin: Origin) -> Answer:
     try:
         signed = await (_by_ticket if fields.text("ticket") else _by_password)(view, fields, origin)
     except DomainError as error:
-        return show_refusal(view, error, fields)
+        return await show_refusal(view, error, fields)
     return let_in(view, signed, to=own_path(fields.text("next")))
 
 
-@form("/logout", right=Open.TO_SIGNED_IN, without_seat=True)
+@form("/logout", right=Open.TO_SIGNED_IN, without_seat=True, visitors=True)
 async def log_out(view: ViewOf, session: Session, actor: Actor) -> Answer:
-    """The session ends and its place is free at once."""
+    """The session, or the visit, ends and its place is free at once."""
     await sessions.end_session(session, actor, actor.session_id)
     return view.go(f"/login?after={SIGN_OUT}", cookies=[no_session_cookie()])
 
@@ -81,37 +88,48 @@ async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> 
     except NotFound:
         return view.go("/")
     except DomainError as error:
-        return show_refusal(view, error, fields)
+        return await show_refusal(view, error, fields)
     return let_in(view, signed, to="/")
 
 
 def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "", **facts: Any) -> Answer:  # noqa: A002 - the field's name
     """The page to sign in, with what there is to say above the form."""
-    known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": []}
-    here = "/login" if next == "/" else f"/login?next={quote(next, safe='/')}"
+    known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": [], "seller": None}
+    asked = {"next": None if next == "/" else next, "account": facts.get("seller")}
+    query = urlencode({name: value for name, value in asked.items() if value}, safe="/", quote_via=quote)
+    here = f"/login?{query}" if query else "/login"
     return view.show("login.html", status=status, here=here, next=next, email=email, **(known | facts))
 
 
-def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer:
+async def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer:
     """What a person sees who may not enter, or not yet. Nothing here is a dead end."""
     wanted = own_path(fields.text("next"))
     if isinstance(error, PasswordNeeded):
         return view.go(f"/invitation?token={quote(error.facts['token'])}")
     if error.code in _PAGE_OF:
-        return view.show(_PAGE_OF[error.code], status=status_of(error), here="", next=wanted, **error.facts)
-    email = fields.text("email")
+        brand = await _brand_behind(view, error)
+        return view.show(_PAGE_OF[error.code], status=status_of(error), here="", brand=brand, next=wanted, **error.facts)
+    seller = fields.slug("seller")
+    brand = await brand_of_slug(view.house, seller)
+    known: dict[str, Any] = {"next": wanted, "email": fields.text("email"), "brand": brand, "seller": seller if brand else None}
     if isinstance(error, Invalid):
-        return show_login(view, status=status_of(error), next=wanted, email=email, complaints=[view.complaint(error)])
+        return show_login(view, status=status_of(error), complaints=[view.complaint(error)], **known)
     notice = view.notice(error)
     if isinstance(error, InvalidCredentials) and fields.text("ticket"):
         notice = {"title": view.say("Your time to choose is over"), "text": view.say("Sign in again; nothing was changed.")}
     wait = error.facts["retry_after"] if isinstance(error, TooManyAttempts | Unavailable) else None
-    return show_login(view, status=status_of(error), next=wanted, email=email, notice=notice, retry_after=wait)
+    return show_login(view, status=status_of(error), notice=notice, retry_after=wait, **known)
 
 
 def let_in(view: View, signed: SignedIn, *, to: str) -> Answer:
     """A new token for the new session; the cookie of the old one is overwritten."""
     return view.go(to, cookies=[session_cookie(signed.token.text)])
+
+
+async def _brand_behind(view: View, error: DomainError) -> Look | None:
+    # The right password was given: its ticket names the account, where only one was meant.
+    ticket = error.facts.get("ticket")
+    return await brand_of_account(view.house, read_ticket(view.house.signer, ticket).account_id) if ticket else None
 
 
 async def _by_password(view: View, fields: Fields, origin: OriginOf) -> SignedIn:

@@ -3,20 +3,22 @@
 from uuid import UUID
 
 from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.console.browser import language_cookie, own_path
 from service.console.routes import form, page
 from service.console.view import Answer, ViewOf
 from service.dependencies import Actor, Caller, House, Session
 from service.routes import Open
-from tenants import accounts, licences, sessions, signing_in
+from tenants import accounts, boosts, brands, licences, sessions, signing_in
+from tenants.actors import Actor as ActorOf
 from tenants.catalogue import LANGUAGES
 from tenants.errors import NotFound
 from tenants.presence import seat_states
 from tenants.roles import read_palette
 
 
-@page("/", right=Open.TO_SIGNED_IN)
+@page("/", right=Open.TO_SIGNED_IN, visitors=True)
 async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Caller, house: House) -> Answer:
     """Who I am, and who works now: everybody with the right `sessions.view`, else one's own sessions and the numbers."""
     sees_all = actor.may("sessions.view")
@@ -24,13 +26,15 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
     presence = await house.seats.presence(actor.account_id)
     states = await seat_states(session, presence, rows)
     account = await accounts.get_account(session, actor.account_id)
+    boosted = boosts.seats_now(await boosts.find_current(session), account.time_zone, await boosts.database_now(session))
     palette = await read_palette(session, house.catalogue, actor.account_kind)
     return view.show(
         "home.html",
+        brand=await brands.find_brand(session),
         role=palette.name_of(actor.role, view.language),
         blob=caller.known.blob,
         zone=account.time_zone,
-        seats=(await licences.get_licence(session)).seats,
+        seats=(await licences.get_licence(session)).seats + boosted,
         in_use=presence.in_use,
         sees_all=sees_all,
         present=[
@@ -42,12 +46,33 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
                 "last_activity": presence.seen.get(row.id, row.started_at),
                 "state": states[row.id],
                 "current": row.id == actor.session_id,
-                "may_end": user.id == actor.user_id or actor.may("sessions.end"),
+                "may_end": _may_end(actor, user.id),
             }
             for row, user in rows
         ],
-        elsewhere=[place for place in await signing_in.search_places(session, actor.identity_id) if place[0] != account.slug],
+        visitors=[
+            {
+                "id": row.id,
+                "visit": visit,
+                "since": row.started_at,
+                "current": row.id == actor.session_id,
+                "may_end": _may_end(actor, visit.id),
+            }
+            for row, visit in (await sessions.search_visits(session) if sees_all else [])
+        ],
+        elsewhere=await _other_places(session, actor, account.slug),
     )
+
+
+async def _other_places(session: AsyncSession, actor: ActorOf, slug: str) -> list[tuple[str, str]]:
+    # A visit is no place to switch from: it ends first.
+    places = [] if actor.visit else await signing_in.search_places(session, actor.identity_id)
+    return [place for place in places if place[0] != slug]
+
+
+def _may_end(actor: ActorOf, user_id: UUID) -> bool:
+    # The form is open to the account's own people.
+    return actor.visit is None and (user_id == actor.user_id or actor.may("sessions.end"))
 
 
 @form("/sessions/{session_id:uuid}/end", right=Open.TO_SIGNED_IN)

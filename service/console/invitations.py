@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.console.branding import brand_of_account, brand_of_link
 from service.console.entering import show_login
 from service.console.passwords import Token
 from service.console.routes import form, page
@@ -10,6 +11,7 @@ from service.dependencies import House, Origin
 from service.entrances import accept_invitation
 from service.routes import Open
 from tenants import invitation_links
+from tenants.brands import find_brand
 from tenants.errors import (
     DomainError,
     Invalid,
@@ -20,6 +22,7 @@ from tenants.errors import (
     TooManyAttempts,
     Unavailable,
 )
+from tenants.tokens import Purpose
 
 
 @page("/invitation", right=Open.TO_ANYONE)
@@ -38,11 +41,11 @@ async def accept(view: ViewOf, house: House, origin: Origin) -> Answer:
             found = await invitation_links.read_link(session, house.signer, token)
         await accept_invitation(house, token=token, name=name or None, password=fields.text("password"), origin=origin)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
-        return _show_dead_link(view, error, token)
+        return await _show_dead_link(view, error, token)
     except (Invalid, InvalidCredentials, TooManyAttempts, Unavailable) as error:
         return await _show_again(view, error, token=token, name=name)
     said = view.say("You have joined %(account)s. Sign in to begin.", account=found[3].name)
-    return show_login(view, said=said, email=found[1].email)
+    return show_login(view, said=said, email=found[1].email, brand=await brand_of_account(house, found[3].id))
 
 
 @form("/invitation/renew", right=Open.TO_ANYONE)
@@ -51,7 +54,7 @@ async def renew(view: ViewOf, house: House, origin: Origin) -> Answer:
     token = (await view.fields()).text("token")
     async with house.database.transaction(origin=origin) as session:
         await invitation_links.ask_for_renewal(session, house.signer, token)
-    return view.show("renewal_asked.html", here="/login")
+    return view.show("renewal_asked.html", here="/login", brand=await brand_of_link(house, Purpose.INVITATION, token))
 
 
 async def _show_invitation(view: View, token: str, *, status: int = 200, retry_after: int | None = None, **facts: Any) -> Answer:
@@ -60,9 +63,11 @@ async def _show_invitation(view: View, token: str, *, status: int = 200, retry_a
             invitation, user, identity, account = await invitation_links.read_link(session, view.house.signer, token)
             catalogue, language = view.house.catalogue, view.language
             offer = await invitation_links.read_offer(session, catalogue, account, user, language=language)
+            brand = await find_brand(session)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
-        return _show_dead_link(view, error, token)
+        return await _show_dead_link(view, error, token)
     known: dict[str, Any] = {
+        "brand": brand,
         "token": token,
         "email": user.email,
         "name": user.name,
@@ -94,8 +99,9 @@ async def _show_again(view: View, error: DomainError, *, token: str, name: str) 
     return await _show_invitation(view, token, notice=view.notice(error), retry_after=wait, **again)
 
 
-def _show_dead_link(view: View, error: LinkExpired | LinkUsed | LinkInvalid, token: str) -> Answer:
-    return view.show("invitation_over.html", status=status_of(error), here="/login", code=error.code, token=token)
+async def _show_dead_link(view: View, error: LinkExpired | LinkUsed | LinkInvalid, token: str) -> Answer:
+    brand, status = await brand_of_link(view.house, Purpose.INVITATION, token), status_of(error)
+    return view.show("invitation_over.html", status=status, here="/login", brand=brand, code=error.code, token=token)
 
 
 routes = [invitation_page, accept, renew]

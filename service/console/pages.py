@@ -6,7 +6,7 @@ from litestar import Request, Router
 from litestar.di import Provide
 from litestar.types import Middleware
 
-from service.console import assets, email_changes, entering, home, invitations, passwords
+from service.console import assets, brand_files, email_changes, entering, home, invitations, passwords, seat_requests
 from service.console.forms import only_our_forms
 from service.console.refusals import page_handlers
 from service.console.view import View
@@ -27,7 +27,9 @@ def console_routes(house: House, *, gate: Middleware) -> Router:
             *passwords.routes,
             *invitations.routes,
             *email_changes.routes,
+            *seat_requests.routes,
             *assets.routes,
+            *brand_files.routes,
         ],
         middleware=[gate],
         guards=[only_our_forms(house)],

@@ -4,13 +4,16 @@ from typing import Annotated, Any
 
 from litestar.params import QueryParameter
 
+from service.console.branding import brand_of_link
 from service.console.routes import form, page
 from service.console.view import Answer, View, ViewOf, status_of
 from service.dependencies import House, Origin
 from service.entrances import ask_for_reset, confirm_reset
 from service.routes import Open
 from tenants import password_resets
+from tenants.brands import Look
 from tenants.errors import Invalid, LinkExpired, LinkInvalid, LinkUsed, Unavailable
+from tenants.tokens import Purpose
 
 Token = Annotated[str, QueryParameter(name="token", required=False, description="Of a mailed link")]
 
@@ -39,8 +42,8 @@ async def reset_page(view: ViewOf, house: House, token: Token = "") -> Answer:
         async with house.database.transaction() as session:
             await password_resets.find_for_reset(session, house.signer, token)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
-        return _show_dead_link(view, error)
-    return _show_reset(view, token)
+        return await _show_dead_link(view, error, token)
+    return await _show_reset(view, token)
 
 
 @form("/reset", right=Open.TO_ANYONE)
@@ -51,26 +54,32 @@ async def reset(view: ViewOf, house: House, origin: Origin) -> Answer:
     try:
         await confirm_reset(house, token=token, password=fields.text("password"), origin=origin)
     except (LinkExpired, LinkUsed, LinkInvalid) as error:
-        return _show_dead_link(view, error)
+        return await _show_dead_link(view, error, token)
     except Invalid as error:
-        return _show_reset(view, token, status=status_of(error), complaints=[view.complaint(error)])
+        return await _show_reset(view, token, status=status_of(error), complaints=[view.complaint(error)])
     except Unavailable as error:
         wait = error.facts["retry_after"]
-        return _show_reset(view, token, status=status_of(error), notice=view.notice(error), retry_after=wait)
-    return view.show("changed.html", here="/login")
+        return await _show_reset(view, token, status=status_of(error), notice=view.notice(error), retry_after=wait)
+    return view.show("changed.html", here="/login", brand=await _brand(view, token))
 
 
 def _show_forgot(view: View, *, status: int = 200, email: str = "", complaints: list[dict[str, Any]] | None = None) -> Answer:
     return view.show("forgot.html", status=status, here="/forgot", email=email, complaints=complaints or [])
 
 
-def _show_reset(view: View, token: str, *, status: int = 200, retry_after: int | None = None, **facts: Any) -> Answer:
+async def _show_reset(view: View, token: str, *, status: int = 200, retry_after: int | None = None, **facts: Any) -> Answer:
     known: dict[str, Any] = {"complaints": [], "notice": None, "shortest": view.house.settings.password_min_length} | facts
-    return view.show("reset.html", status=status, here=f"/reset?token={token}", retry_after=retry_after, token=token, **known)
+    brand, here = await _brand(view, token), f"/reset?token={token}"
+    return view.show("reset.html", status=status, here=here, retry_after=retry_after, brand=brand, token=token, **known)
 
 
-def _show_dead_link(view: View, error: LinkExpired | LinkUsed | LinkInvalid) -> Answer:
-    return view.show("reset_over.html", status=status_of(error), here="/forgot", code=error.code)
+async def _show_dead_link(view: View, error: LinkExpired | LinkUsed | LinkInvalid, token: str) -> Answer:
+    brand = await _brand(view, token)
+    return view.show("reset_over.html", status=status_of(error), here="/forgot", brand=brand, code=error.code)
+
+
+async def _brand(view: View, token: str) -> Look | None:
+    return await brand_of_link(view.house, Purpose.PASSWORD_RESET, token)
 
 
 routes = [forgot_page, forget, reset_page, reset]

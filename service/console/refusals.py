@@ -1,17 +1,21 @@
 """Every failure of a page becomes a page: with what can be done next, in the reader's language."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 from litestar import Response
 from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandler, ExceptionHandlersMap
+from litestar.types import ExceptionHandler, ExceptionHandlersMap, Receive, Scope, Send
 
+from service.console.branding import brand_of_account
 from service.console.browser import AnyRequest, own_path
 from service.console.view import Answer, View
 from service.console.words import lasting
 from service.errors import document_of
 from service.problems import TABLE, say
+from tenants.errors import Unavailable
 from tenants.house import House
 
 
@@ -44,7 +48,7 @@ def refused_as_page(view: View, error: Exception) -> Answer:
     if code == "not_signed_in":
         return view.go(_sign_in_first(view))
     if code == "seats_full":
-        return view.show("full.html", status=409, **seatless(document["seats"], document["in_use"]))
+        return _Later(lambda: _limit_page(view, document))
     words, wait = TABLE[code], document.get("retry_after")
     return view.show(
         "refusal.html",
@@ -57,9 +61,32 @@ def refused_as_page(view: View, error: Exception) -> Answer:
     )
 
 
+class _Later(Response[str]):
+    """An answer that is made when it is sent: a handler of exceptions cannot wait for the brand that the page shows."""
+
+    def __init__(self, make: Callable[[], Awaitable[Answer]]) -> None:
+        super().__init__("")
+        self._make = make
+
+    def to_asgi_response(self, *given: Any, **named: Any) -> Any:
+        async def send_made(scope: Scope, receive: Receive, send: Send) -> None:
+            answer = await self._make()
+            await answer.to_asgi_response(*given, **named)(scope, receive, send)
+
+        return send_made
+
+
+async def _limit_page(view: View, document: dict[str, Any]) -> Answer:
+    brand = None
+    if view.session_key is not None:
+        with suppress(Unavailable):
+            brand = await brand_of_account(view.house, view.session_key.account_id)
+    return view.show("full.html", status=409, brand=brand, **seatless(document["seats"], document["in_use"]))
+
+
 def seatless(seats: int, in_use: int) -> dict[str, Any]:
     """The limit page of somebody who is signed in and lost their place by being idle."""
-    return {"seats": seats, "in_use": in_use, "holders": [], "choices": [], "ticket": None, "next": "/"}
+    return {"seats": seats, "in_use": in_use, "holders": [], "choices": [], "ticket": None, "seat_request": None, "next": "/"}
 
 
 def _sign_in_first(view: View) -> str:

@@ -14,6 +14,7 @@ from service.console.forms import Fields, fields_of, public_form_token, session_
 from service.console.words import COMPLAINTS, lasting, say, templates
 from service.problems import TABLE, field_error
 from service.problems import say as say_problem
+from tenants.brands import Look
 from tenants.errors import DomainError, Invalid
 from tenants.house import House
 
@@ -43,9 +44,13 @@ class View:
         here: str | None = None,
         retry_after: int | None = None,
         cookies: Iterable[Cookie] = (),
+        brand: Look | None = None,
         **facts: Any,
     ) -> Answer:
-        """A page. `here` is where a change of language leads back to, for a page that was posted; "" leaves the change out."""
+        """A page. `here` is where a change of language leads back to, for a page that was posted; "" leaves the change out.
+
+        `brand` is that of the account that the page is about, as `tenants.brands.find_brand` tells it.
+        """
         key = browser.form_key(self.request)
         kept = list(cookies)
         if key is None:
@@ -53,9 +58,11 @@ class View:
             kept.append(browser.form_cookie(key))
         known = {
             "language": self.language,
+            "brand": brand,
             "here": self._here() if here is None else here,
             "me": self.caller.actor if self.caller else None,
             "account": self.caller.known.blob.account_name if self.caller else None,
+            "visit": self.caller.actor.visit if self.caller else None,
             "public_token": public_form_token(self.house, key),
             "session_token": session_form_token(self.house, self.session_key) if self.session_key else None,
         }

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, format_timedelta
+from babel.dates import format_time, format_timedelta
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tenants.languages import translations
+from tenants.languages import translations, written_day
 
 LOCALE = Path(__file__).with_name("locale")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -33,6 +33,9 @@ ENDED: dict[str, str] = {
     "email_change_revoked": _("The change of your address was revoked, %(when)s. Every session opened before has ended."),
     "expired": _("Your session had lasted its full time, and ended %(when)s."),
     "suspended": _("Your access was suspended, %(when)s."),
+    "visit_revoked": _("%(by)s took back the permission for this visit, %(when)s."),
+    "licence_ended": _("The licence of your account has ended, and so has your session, %(when)s. Nothing is lost."),
+    "licence_not_started": _("The licence of your account begins later. Until then its administrators alone can sign in."),
 }
 ENDED_OTHERWISE = _("Your session ended, %(when)s.")
 #: The person's own doing: nothing to explain.
@@ -49,6 +52,16 @@ COMPLAINTS: dict[tuple[str, str], str] = {
     ("password", "too_long"): _("This password is too long: it can have %(max)s characters at most."),
     ("password", "guessable"): _("This password is too easy to guess."),
     ("password", "first_password"): _("This is the first password that you were given. Choose one that nobody else knows."),
+    ("seats", "required"): _("Write how many places."),
+    ("seats", "malformed"): _("Write how many places as a whole number."),
+    ("seats", "out_of_range"): _("The number of places must be from %(min)s to %(max)s."),
+    ("ends_at", "malformed"): _("Choose a day, or leave it empty."),
+    ("ends_at", "out_of_range"): _("This day is too far away."),
+    ("ends_at", "in_the_past"): _("This day is past. Choose another one, or leave it empty."),
+    ("message", "control_characters"): _("This message contains invisible characters. Type it again."),
+    ("message", "too_long"): _("This message is too long: it can have %(max)s characters at most."),
+    ("reason", "control_characters"): _("This reason contains invisible characters. Type it again."),
+    ("reason", "too_long"): _("This reason is too long: it can have %(max)s characters at most."),
     ("name", "too_short"): _("Write your name."),
     ("name", "too_long"): _("This name is too long: it can have %(max)s characters at most."),
     ("name", "control_characters"): _("This name contains invisible characters. Type it again."),
@@ -75,6 +88,7 @@ def templates(language: str) -> Environment:
     pages.install_gettext_translations(translations(LOCALE, language), newstyle=True)  # type: ignore[attr-defined]  # the extension's
     pages.filters["ago"] = lambda at: ago(language, at)
     pages.filters["moment"] = lambda at, zone="UTC": moment(language, at, zone)
+    pages.filters["day"] = lambda day: written_day(day, language)
     pages.filters["iso"] = lambda at: at.astimezone(UTC).isoformat(timespec="seconds")
     return pages
 
@@ -98,7 +112,7 @@ def moment(language: str, at: datetime, zone: str) -> str:
     return say(
         language,
         _AT,
-        day=format_date(there, "long", locale=language),
+        day=written_day(there, language),
         time=format_time(there, "short", locale=language),
         zone=zone.replace("_", " "),
     )

@@ -1,8 +1,8 @@
 -- The epoch of an account, begun at the clock's time when there is none: after Redis forgot, it never meets an old one again.
 -- KEYS policy
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local epoch = redis.call('HGET', POLICY, 'epoch')
 if not epoch then
   epoch = string.format('%.0f', now())
-  redis.call('HSET', KEYS[1], 'epoch', epoch)
+  redis.call('HSET', POLICY, 'epoch', epoch)
 end
 return epoch

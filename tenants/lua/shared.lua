@@ -1,11 +1,24 @@
 -- Put before every script. One account's keys share the hash tag {account}; time is the server's own, in milliseconds.
+-- KEYS begins, as far as a script needs them, with these seven:
 --
---   p:{account}          hash   the policy: epoch, loaded (epoch it was read at), seats, idle, recheck, reserved, reserved_until
+--   p:{account}          hash   the policy: epoch, loaded (epoch it was read at), seats, idle, recheck, reserved, reserved_until,
+--                               until (when a boost or the day ends: read it again), offset (of the account's clock), day (last counted)
 --   c:{account}          zset   changes that were announced and not settled yet, by the time at which they are given up
 --   h:{account}          zset   who holds a seat (user or session, by the account's seat unit), by the end of the lease
 --   n:{account}          zset   live sessions, by their last request
+--   d:{account}          hash   what happened, by day: see `count`
+--   w:{account}          zset   who was refused and waits, by their last try
+--   v:{account}          zset   seats:holder, whom so many seats would have let in, by their last try
+--
 --   u:{account}:<user>   zset   live sessions of one user, by their absolute end
---   s:{account}:<id>     hash   hot copy: t token digest, b blob, e epoch, x absolute end, m member in h, k since; or g, why it is gone
+--   s:{account}:<id>     hash   hot copy: t token digest, b blob, e epoch, x absolute end, m member in h (none needs no seat),
+--                               k since; or g, why it is gone
+local POLICY, CHANGES, HOLDERS, SESSIONS, USAGE, WAITING, LET_IN = unpack(KEYS, 1, 7)
+local DAY = 86400000
+-- A seat whose holder made no request for so long counts as idle; it is what lists of people show as idle.
+local IDLE_AFTER = 300000
+-- How many seats more than there are the advice looks at.
+local ADVISED = 20
 
 -- Milliseconds with a fraction: two requests of one millisecond still have an order.
 local function instant()
@@ -16,26 +29,107 @@ end
 local function now() return math.floor(instant()) end
 
 -- A change that was announced and never settled: its process died around the commit. Everything is reread.
-local function given_up(policy, changes, at)
-  redis.call('ZREMRANGEBYSCORE', changes, '-inf', at)
-  redis.call('HINCRBY', policy, 'epoch', 1)
-  local first = redis.call('ZRANGE', changes, 0, 0, 'WITHSCORES')
+local function given_up(at)
+  redis.call('ZREMRANGEBYSCORE', CHANGES, '-inf', at)
+  redis.call('HINCRBY', POLICY, 'epoch', 1)
+  local first = redis.call('ZRANGE', CHANGES, 0, 0, 'WITHSCORES')
   if first[2] then
-    redis.call('HSET', policy, 'recheck', first[2])
+    redis.call('HSET', POLICY, 'recheck', first[2])
   else
-    redis.call('HDEL', policy, 'recheck')
+    redis.call('HDEL', POLICY, 'recheck')
   end
 end
 
--- Keep the member's seat, or take a free one. Returns 1 when it holds one now, 2 when that is a new one, 0 when none is free.
-local function seated(holders, member, seats, idle, at)
-  local lease = redis.call('ZSCORE', holders, member)
+-- One day's figures, as fields <days since 1970>:<what>: p most seats held at once, s sign-ins, r refusals, w milliseconds waited,
+-- i milliseconds that held seats were idle, t<n> seats taken as the n-th, a<n> refusals that n seats would have avoided.
+local function count(day, what, by) redis.call('HINCRBY', USAGE, day .. ':' .. what, by) end
+
+-- The account's day. The first change of a day finds those at work who hold their seats since the day before: call it before
+-- anything about holders changes.
+local function today(at, offset, counted)
+  offset = tonumber(offset or 0)
+  local day = math.floor((at + offset) / DAY)
+  if tostring(day) ~= counted then
+    redis.call('HSET', POLICY, 'day', day)
+    -- One life of the figures: should the server forget them, the next life is added to this one.
+    redis.call('HSETNX', USAGE, 'life', string.format('%.0f', at))
+    local held = redis.call('ZCOUNT', HOLDERS, '(' .. (day * DAY - offset), '+inf')
+    -- Clocks may have been set back into a day that was counted already: its peak stands.
+    local peak = redis.call('HGET', USAGE, day .. ':p')
+    if held > tonumber(peak or 0) then redis.call('HSET', USAGE, day .. ':p', held) end
+  end
+  return day
+end
+
+-- Leases that ran out: their holders were idle to the end.
+local function drop_expired(at, idle, day)
+  local dropped = redis.call('ZREMRANGEBYSCORE', HOLDERS, '-inf', at)
+  if dropped > 0 and idle > IDLE_AFTER then count(day, 'i', dropped * (idle - IDLE_AFTER)) end
+end
+
+-- Somebody got in who did not hold a seat: they are the n-th.
+local function took(member, nth, at, idle, day)
+  count(day, 't' .. nth, 1)
+  local peak = redis.call('HGET', USAGE, day .. ':p')
+  if not peak or tonumber(peak) < nth then redis.call('HSET', USAGE, day .. ':p', nth) end
+  local tried = redis.call('ZSCORE', WAITING, member)
+  if not tried then return end
+  if at - tried <= idle then count(day, 'w', math.floor(at - tried)) end
+  redis.call('ZREM', WAITING, member)
+  for _, let_in in ipairs(redis.call('ZRANGE', LET_IN, 0, -1)) do
+    if string.sub(let_in, -#member) == member then redis.call('ZREM', LET_IN, let_in) end
+  end
+end
+
+-- Somebody waits for a seat. What passed since their last try is time waited.
+local function waits(member, at, idle, day)
+  redis.call('ZREMRANGEBYSCORE', WAITING, '-inf', at - idle)
+  local tried = redis.call('ZSCORE', WAITING, member)
+  if tried then count(day, 'w', math.floor(at - tried)) end
+  redis.call('ZADD', WAITING, at, member)
+  -- All of it is too old by then, whether or not anybody comes back to the account.
+  redis.call('PEXPIRE', WAITING, idle)
+end
+
+-- A sign-in is refused. For every number of seats that there might have been: would this person have got in, beside those whom it
+-- would have let in before? They would hold their seats for as long as anybody does who makes no request.
+local function refused(member, in_use, at, idle, day)
+  count(day, 'r', 1)
+  waits(member, at, idle, day)
+  redis.call('ZREMRANGEBYSCORE', LET_IN, '-inf', at - idle)
+  local beside, inside = {}, {}
+  for _, let_in in ipairs(redis.call('ZRANGE', LET_IN, 0, -1)) do
+    local seats, holder = string.match(let_in, '^(%d+):(.*)$')
+    seats = tonumber(seats)
+    beside[seats] = (beside[seats] or 0) + 1
+    if holder == member then inside[seats] = true end
+  end
+  for seats = in_use + 1, in_use + ADVISED do
+    if inside[seats] or in_use + (beside[seats] or 0) < seats then
+      redis.call('ZADD', LET_IN, at, seats .. ':' .. member)
+      count(day, 'a' .. seats, 1)
+    end
+  end
+  redis.call('PEXPIRE', LET_IN, idle)
+end
+
+-- Keep the member's seat, or take a free one. Returns 1 when it holds one now, 2 when that is a new one, 0 when none is free, and 3
+-- when only a policy that is out of date could tell: the number of seats changes on time, whether or not anybody works on it.
+local function seated(member, p, at, day)
+  local idle = tonumber(p.idle)
+  local lease = redis.call('ZSCORE', HOLDERS, member)
   if lease and tonumber(lease) > at then
-    redis.call('ZADD', holders, at + idle, member)
+    redis.call('ZADD', HOLDERS, at + idle, member)
     return 1
   end
-  redis.call('ZREMRANGEBYSCORE', holders, '-inf', at)
-  if redis.call('ZCARD', holders) >= seats then return 0 end
-  redis.call('ZADD', holders, at + idle, member)
+  if p['until'] and tonumber(p['until']) <= at then return 3 end
+  drop_expired(at, idle, day)
+  local in_use = redis.call('ZCARD', HOLDERS)
+  if in_use >= tonumber(p.seats) then
+    waits(member, at, idle, day)
+    return 0
+  end
+  redis.call('ZADD', HOLDERS, at + idle, member)
+  took(member, in_use + 1, at, idle, day)
   return 2
 end

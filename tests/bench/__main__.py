@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tests.bench import session_requests, sign_ins, storm, user_lists, valkey
+from tests.bench import client_lists, session_requests, sign_ins, storm, user_lists, valkey
 from tests.bench.chart import picture
 from tests.bench.figures import Figures
 from tests.bench.hashing import COST, MEMORY
@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "storm": lambda on, rounds, seconds: storm.measure(on, rounds=rounds, seconds=3 * seconds),
     "valkey": lambda on, rounds, _: valkey.measure(on, rounds=rounds),
     "lists": lambda on, rounds, _: user_lists.measure(on, rounds=rounds),
+    "clients": lambda on, rounds, _: client_lists.measure(on, rounds=rounds),
 }
 
 

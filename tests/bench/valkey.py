@@ -97,7 +97,9 @@ async def _microseconds(client: "redis.Redis", act: Callable[[], Awaitable[None]
 async def _account(seats: Seats, *, room: int) -> UUID:
     account_id = uuid4()
     epoch = await seats.epoch(account_id)
-    await seats.load_policy(account_id, Policy(seats=room, idle=1800), epoch=epoch, alive=0)
+    await seats.load_policy(
+        account_id, Policy(room, timedelta(minutes=30), holds_for=timedelta(days=1), utc_offset=timedelta(0)), epoch=epoch, alive=0
+    )
     return account_id
 
 

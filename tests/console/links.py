@@ -1,10 +1,14 @@
 """Links as mails carry them, for tests that open them."""
 
+from uuid import UUID
+
 from tenants import invitations, password_resets
 from tenants.email_changes import EmailChange
 from tenants.house import House
 from tenants.identities import normal_email
+from tenants.outbox import Letter, OwedMail
 from tenants.password_resets import PasswordReset
+from tenants.seat_requests import find_childs_request
 from tenants.tokens import Purpose
 from tests import make
 from tests.make import Company
@@ -39,3 +43,18 @@ async def email_change_token(house: House, purpose: Purpose) -> str:
     async with house.database.transaction() as session:
         change = (await session.scalars(select(EmailChange).order_by(EmailChange.id.desc()).limit(1))).one()
     return house.signer.link(purpose, account_id=None, row_id=change.id, nonce=change.nonce)
+
+
+async def seat_request_tokens(house: House, seller: Company, request: UUID) -> dict[UUID, str]:
+    """The token in the letter about a seat request to each person of the seller."""
+    from sqlalchemy import select
+
+    async with house.database.transaction(seller.account_id) as session:
+        found = await find_childs_request(session, seller.account_id, request)
+        assert found is not None
+        asked = OwedMail.letter == Letter.SEAT_REQUESTED.value
+        mails = await session.scalars(select(OwedMail).where(OwedMail.about == request, asked))
+        return {
+            mail.user_id: house.signer.link(Purpose.SEAT_REQUEST, account_id=seller.account_id, row_id=mail.id, nonce=found.nonce)
+            for mail in mails
+        }

@@ -1,12 +1,12 @@
 """What the pages say and where they lead: each refusal has a way on, in the reader's language."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
-from tenants import assignments, custom_roles, invitations, statuses
+from tenants import assignments, boosts, custom_roles, invitations, statuses
 from tenants.house import House
 from tests import make
 from tests.console.tab import Tab
@@ -65,6 +65,17 @@ async def test_staff_see_the_numbers_and_their_own_sessions_only(tab: Tab, clien
     page = (await tab.open("/")).text
     assert "Places in use: 2 of" in page
     assert "Ada of Acme" not in page
+
+
+async def test_the_places_of_a_live_boost_are_counted(tab: Tab, house: House) -> None:
+    north = await make.company(house, "North", kind="reseller", staff=0)
+    acme = await make.company(house, parent=north, staff=0, seats=2)
+    seller = await make.actor(house, north, north.administrator)
+    async with house.database.transaction(north.account_id) as session:
+        ends = datetime.now(UTC) + timedelta(days=1)
+        await boosts.give_boost(session, seller, acme.account_id, seats=3, starts_at=None, ends_at=ends, weekly=None, reason=None)
+    await tab.sign_in(acme.administrator)
+    assert "Places in use: 1 of 5" in (await tab.open("/")).text
 
 
 async def test_an_administrator_ends_a_session_and_its_person_reads_who_and_when(

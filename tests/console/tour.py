@@ -9,9 +9,10 @@ from sqlalchemy import update
 from tenants import invitations, statuses
 from tenants.house import House
 from tenants.invitations import Invitation
+from tenants.seat_requests import find_open
 from tenants.tokens import Purpose
 from tests import make
-from tests.console.links import NEW_PASSWORD, email_change_token, reset_token
+from tests.console.links import NEW_PASSWORD, email_change_token, reset_token, seat_request_tokens
 from tests.make import Company
 
 if TYPE_CHECKING:
@@ -104,12 +105,34 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     await _sign_in(page, url, acme.administrator.email, make.PASSWORD)
     await page.get_by_role("button", name="Acme").click()
     yield "full-for-an-administrator"
+    async for name in _seat_request(page, url, house, acme):
+        yield name
     # Everybody was idle, one place is left, and somebody else has taken it.
     await house.valkey.call(b"DEL", b"h:{" + acme.account_id.hex.encode() + b"}")
     await make.set_seats(house, acme, 1)
     await _come_back(page, url, second)
     await _come_back(page, url, first)
     yield "full-without-a-place"
+
+
+async def _seat_request(page: "Page", url: str, house: House, acme: Company) -> AsyncIterator[str]:
+    await _send(page, "/seat-requests", seats="0")
+    yield "seat-request-ask"
+    await _send(page, "/seat-requests", seats="2", reason="Two new colleagues")
+    yield "seat-request-asked"
+    async with house.database.transaction(acme.account_id) as session:
+        request = await find_open(session)
+    assert request is not None
+    seller = await make.operator(house)
+    tokens = await seat_request_tokens(house, seller, request.id)
+    await page.goto(f"{url}/seat-request?token={tokens[seller.administrator.user_id]}")
+    yield "seat-request"
+    await _send(page, "/seat-request", seats="3")
+    yield "seat-request-too-many"
+    await _send(page, "/seat-request", seats="1", message="One for now")
+    yield "seat-request-decided"
+    await page.goto(f"{url}/seat-request?token={tokens[seller.administrator.user_id]}")
+    yield "seat-request-over"
 
 
 async def _another_address(page: "Page", url: str, house: House, new: str, taken: str) -> AsyncIterator[str]:

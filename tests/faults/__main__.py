@@ -17,8 +17,10 @@ EXPERIMENTS = (
     ("worker_kills", "F1", 20, "rounds"),
     ("equal_answers", "X4", 2000, "tries"),
     ("user_quota", "R3", 10, "rounds"),
+    ("reseller_pool", "R6", 10, "rounds"),
     ("last_administrator", "R4", 500, "rounds"),
     ("at_the_next_request", "R8", 200, "rounds"),
+    ("raised_cap", "cap", 100, "rounds"),
     ("many_invitations", "batch", 3, "rounds"),
 )
 

@@ -11,7 +11,9 @@ from tests.faults.at_the_next_request import LOSSES, at_the_next_request
 from tests.faults.last_administrator import last_administrator
 from tests.faults.many_invitations import invited
 from tests.faults.processes import Stage, stage
+from tests.faults.raised_cap import RAISES, raised_cap
 from tests.faults.redis_forgets import SHORT, How, forgets
+from tests.faults.reseller_pool import reseller_pool
 from tests.faults.sign_in_storm import return_after_crash, storm
 from tests.faults.user_quota import user_quota
 from tests.faults.witnesses import Ledger
@@ -71,8 +73,16 @@ async def test_users_and_departments_never_pass_the_licence_whatever_takes_them(
     await user_quota(on, rounds=1, at_once=80, users=20)
 
 
+async def test_given_never_passes_the_pool_whatever_resellers_do_at_once(on: Stage) -> None:
+    await reseller_pool(on, rounds=1, at_once=48)
+
+
 async def test_nothing_that_starts_after_a_change_of_rights_has_the_old_ones(on: Stage) -> None:
     await at_the_next_request(on, rounds=len(LOSSES))
+
+
+async def test_a_seat_more_is_there_at_the_next_sign_in_on_another_process(on: Stage) -> None:
+    await raised_cap(on, rounds=3 * len(RAISES))
 
 
 def test_ledger_counts_only_what_answers_prove() -> None:

@@ -2,6 +2,9 @@
 
 from asyncio import gather
 
+import asyncpg
+
+from service.embedded import Addresses
 from tenants import idempotency
 from tenants.house import House
 from tests import make
@@ -64,6 +67,27 @@ async def test_a_request_whose_answer_was_lost_is_not_done_again(api: Api, house
     assert again.status_code == 409
     assert again.json()["code"] == "answer_lost"
     assert len((await api.get("/users", by=acme.administrator)).json()["items"]) == 2
+
+
+async def test_work_in_a_clients_account_is_marked_with_its_sellers_key(api: Api, house: House, emptied: Addresses) -> None:
+    seller = await make.company(house, "Seller", kind="reseller", staff=0)
+    await api.sign_in(seller.administrator)
+    body = {"name": "New client", "plan": "standard", "administrator": {"email": "new@client.example.com"}}
+    key = {"Idempotency-Key": "k1"}
+    superuser = await asyncpg.connect(emptied.superuser_url)
+    try:
+        # The process dies before it keeps the answer: PostgreSQL refuses that one write as if it were shutting down.
+        await superuser.execute(
+            "CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'gone' USING ERRCODE = '57P01'; END $$;"
+            "CREATE TRIGGER dies BEFORE UPDATE ON idempotency_keys FOR EACH ROW WHEN (NEW.state = 'answered') EXECUTE FUNCTION dies()"
+        )
+        assert (await api.post("/accounts", body, by=seller.administrator, headers=key)).status_code == 201
+        again = await api.post("/accounts", body, by=seller.administrator, headers=key)
+    finally:
+        await superuser.execute("DROP TRIGGER IF EXISTS dies ON idempotency_keys; DROP FUNCTION IF EXISTS dies()")
+        await superuser.close()
+    assert (again.status_code, again.json()["code"]) == (409, "answer_lost")
+    assert len((await api.get("/accounts", by=seller.administrator)).json()["items"]) == 1
 
 
 async def test_keys_of_two_people_do_not_meet(api: Api, house: House) -> None:

@@ -72,13 +72,14 @@ async def test_every_operation_says_who_may_and_how_it_refuses(document: dict[st
                 schema = answer["content"]["application/problem+json"]["schema"]
                 assert schema["$ref"].endswith("/Problem"), f"{where} {status}"
         body = operation.get("requestBody", {}).get("content", {})
-        assert set(body) <= {"application/json", "text/csv"}, where
-        assert not body or "application/json" in body, where
+        pictures = {"image/png", "image/jpeg", "image/webp"}
+        assert set(body) in ({"application/json", "text/csv"}, {"application/json"}, pictures, set()), where
 
 
 def must_be_described(document: dict[str, Any], method: str, path: str, answer: httpx.Response) -> None:
     """The answer is one that the document promises."""
-    status, content, kind = answer.status_code, answer.json() if answer.content else None, answer.headers.get("content-type", "")
+    status, kind = answer.status_code, answer.headers.get("content-type", "")
+    content = None if not answer.content else answer.text if kind.startswith("text/csv") else answer.json()
     responses = document["paths"][path][method.lower()]["responses"]
     assert str(status) in responses, f"{method} {path} answers {status}, documented are {sorted(responses)}: {content}"
     described = responses[str(status)].get("content", {})
@@ -187,25 +188,85 @@ def calls_about_roles_and_departments(ada: Person, role: str, department: str) -
     ]
 
 
+def calls_about_seat_requests(ada: Person, boss: Person, request: str) -> list[Call]:
+    """Of an administrator who asks, of the operator who answers, and of somebody whose ticket is none."""
+    return [
+        ("POST", "/account/seat-requests", {}, {"seats": 1}, ada, ""),
+        ("POST", "/account/seat-requests", {}, {"seats": 0}, ada, ""),
+        ("GET", "/account/seat-requests", {}, None, ada, ""),
+        ("GET", "/seat-requests", {}, None, boss, "?state=open"),
+        ("GET", "/seat-requests", {}, None, ada, ""),
+        ("POST", "/seat-requests/{request_id}/approve", {"request_id": NOBODY}, {}, boss, ""),
+        ("POST", "/seat-requests/{request_id}/approve", {"request_id": request}, {"seats": 1}, boss, ""),
+        ("POST", "/seat-requests/{request_id}/refuse", {"request_id": request}, {}, boss, ""),
+        ("DELETE", "/account/seat-requests/{request_id}", {"request_id": request}, None, ada, ""),
+        ("POST", "/account/seat-requests", {}, {"seats": 1, "until": "2900-01-01T00:00:00Z"}, ada, ""),
+        ("POST", "/seat-requests/by-ticket", {}, {"ticket": "x", "seats": 1}, None, ""),
+    ]
+
+
+def calls_about_visits(ada: Person, boss: Person, account: str, permission: str) -> list[Call]:
+    """Of an administrator who lets the operator in, and of the operator who comes."""
+    visit = {"reason": "A look", "minutes": 10}
+    return [
+        ("GET", "/account/visits", {}, None, ada, ""),
+        ("POST", "/account/visits", {}, {"visitor": "operator", "once": True, "role": "user"}, ada, ""),
+        ("POST", "/account/visits", {}, {"visitor": "operator", "once": True}, ada, ""),
+        ("POST", "/accounts/{account_id}/visits", {"account_id": account}, visit, boss, ""),
+        ("POST", "/accounts/{account_id}/visits", {"account_id": account}, visit, boss, ""),
+        ("POST", "/accounts/{account_id}/visits", {"account_id": account}, {"reason": "A look", "minutes": 0}, boss, ""),
+        ("POST", "/accounts/{account_id}/visits", {"account_id": NOBODY}, visit, boss, ""),
+        ("GET", "/account/visits", {}, None, ada, ""),
+        ("GET", "/sessions", {}, None, ada, ""),
+        ("DELETE", "/account/visits/{permission_id}", {"permission_id": permission}, None, ada, ""),
+        ("DELETE", "/account/visits/{permission_id}", {"permission_id": NOBODY}, None, ada, ""),
+        ("POST", "/account/visits", {}, {"visitor": "reseller", "once": False, "rights": ["users.view"]}, ada, ""),
+    ]
+
+
 def calls_about_accounts(ada: Person, boss: Person, account: str) -> list[Call]:
     """Of an administrator about their own account, and of the operator about a child."""
     first = {"plan": "pro", "administrator": {"email": "n@new.example.com"}}
+    weekly = {"seats": 2, "weekly": {"days": ["monday"], "from": "08:00", "to": "24:00"}}
     return [
         ("GET", "/account", {}, None, ada, ""),
         ("PATCH", "/account", {}, {"idle_timeout": 45, "restrictions": ["reports"]}, ada, ""),
         ("GET", "/account/licence", {}, None, ada, ""),
+        ("GET", "/account/brand", {}, None, boss, ""),
+        ("PUT", "/account/brand", {}, {"name": "Portillon"}, boss, ""),
+        ("PUT", "/account/brand", {}, {"name": "Acme"}, ada, ""),
+        ("GET", "/account/brand", {}, None, boss, ""),
+        ("PUT", "/account/brand/logo", {}, None, boss, ""),
+        ("DELETE", "/account/brand/logo", {}, None, boss, ""),
+        ("DELETE", "/account/brand", {}, None, boss, ""),
+        ("DELETE", "/account/brand", {}, None, boss, ""),
         ("GET", "/account/seats", {}, None, ada, ""),
+        ("GET", "/account/seats/export", {}, None, ada, ""),
         ("GET", "/catalogue", {}, None, ada, ""),
         ("GET", "/accounts", {}, None, boss, ""),
         ("GET", "/accounts", {}, None, ada, ""),
+        ("GET", "/accounts/export", {}, None, boss, ""),
+        ("GET", "/usage", {}, None, boss, "?from=2026-01-01"),
+        ("GET", "/usage", {}, None, boss, "?from=2026-01-01&to=2025-12-31"),
+        ("GET", "/usage/export", {}, None, boss, ""),
+        ("GET", "/accounts/{account_id}/usage", {"account_id": account}, None, boss, ""),
+        ("GET", "/accounts/{account_id}/usage", {"account_id": NOBODY}, None, boss, ""),
         ("POST", "/accounts", {}, {"name": "New", **first}, boss, ""),
         ("POST", "/accounts", {}, {"name": "New", "slug": "acme", **first}, boss, ""),
+        ("GET", "/accounts/slug", {}, None, boss, "?name=Acme"),
         ("GET", "/accounts/{account_id}", {"account_id": account}, None, boss, ""),
         ("GET", "/accounts/{account_id}", {"account_id": NOBODY}, None, boss, ""),
         ("PATCH", "/accounts/{account_id}", {"account_id": account}, {"name": "Acme 2"}, boss, ""),
         ("GET", "/accounts/{account_id}/licence", {"account_id": account}, None, boss, ""),
         ("PUT", "/accounts/{account_id}/licence", {"account_id": account}, {"plan": "pro"}, boss, "?preview=true"),
         ("PUT", "/accounts/{account_id}/licence", {"account_id": account}, {"plan": "pro"}, boss, ""),
+        ("GET", "/accounts/{account_id}/boosts", {"account_id": account}, None, boss, ""),
+        ("GET", "/accounts/{account_id}/boosts", {"account_id": NOBODY}, None, boss, ""),
+        ("POST", "/accounts/{account_id}/boosts", {"account_id": account}, weekly, boss, ""),
+        ("POST", "/accounts/{account_id}/boosts", {"account_id": account}, weekly, boss, ""),
+        ("POST", "/accounts/{account_id}/boosts", {"account_id": account}, {"seats": 2}, boss, ""),
+        ("GET", "/account/licence", {}, None, ada, ""),
+        ("DELETE", "/accounts/{account_id}/boosts/{boost_id}", {"account_id": account, "boost_id": NOBODY}, None, boss, ""),
         ("DELETE", "/session", {}, None, boss, ""),
     ]
 
@@ -219,11 +280,16 @@ async def test_answers_are_as_described(api: Api, house: House, document: dict[s
     invited = (await api.post("/users", {"email": "i@acme.example.com", "role": "user"}, by=ada)).json()["id"]
     role = (await api.post("/roles", {"name": "Own", "rights": ["invoices.view"]}, by=ada)).json()["id"]
     department = (await api.post("/departments", {"name": "Paris"}, by=ada)).json()["id"]
+    request = (await api.post("/account/seat-requests", {"seats": 1}, by=ada)).json()["id"]
+    once = {"visitor": "operator", "once": True, "rights": ["users.view"]}
+    permission = (await api.post("/account/visits", once, by=ada)).json()["id"]
     calls = [
         *calls_without_a_session(person, await make.invitation_token(house, acme.account_id, invited)),
         *calls_about_sessions(ada, acme.staff[1]),
         *calls_about_users(ada, person, invited),
         *calls_about_roles_and_departments(ada, role, department),
+        *calls_about_seat_requests(ada, boss, request),
+        *calls_about_visits(ada, boss, str(acme.account_id), permission),
         *calls_about_accounts(ada, boss, str(acme.account_id)),
     ]
     called = set()

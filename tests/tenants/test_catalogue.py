@@ -76,6 +76,13 @@ def test_rights_travel_as_bits() -> None:
         ('rights = ["*"]\n[[roles]]', 'rights = ["users.*"]\n[[roles]]', "needs a role 'administrator' with rights"),
         ("seats = 3\n", "seats = 0\n", "plan 'standard': seats = 0 is too small"),
         ("users = 6\n", "users = 0\n", "plan 'pro': users = 0 is too small"),
+        ('key = "sessions"', 'key = "connections"', "lacks rights that Portillon's own pages need: sessions.end, sessions.view"),
+        (
+            'actions = ["view", "end"]\nadministration = true\n',
+            'actions = ["view", "end"]\n',
+            "section 'sessions': is Portillon's own and needs administration = true",
+        ),
+        ('"View", reads = true', '"View", read = true', "unknown field `read`"),
         ('key = "pro"', 'key = "basic"', "plan 'basic' appears twice"),
         ('"api", "branding"]', '"everything"]', "plan 'enterprise': unknown option 'everything'; known are "),
         ("seats = 3\n", 'seats = "three"\n', "Expected `int`, got `str`"),
@@ -92,6 +99,12 @@ def test_a_broken_file_is_told_precisely(old: str, new: str, words: str, tmp_pat
         load_catalogue(path)
     assert str(told.value).startswith(f"{path}: ")
     assert words in str(told.value)
+
+
+def test_a_file_in_which_nothing_only_reads_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(DEFAULT.replace(", reads = true", ""), encoding="utf-8")
+    with pytest.raises(CatalogueError, match="no action has reads = true"):
+        load_catalogue(tmp_path / "mine.toml")
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What people type and what they are sent: texts, addresses, languages, tokens."""
 
+from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
 
 from tenants.errors import Invalid, LinkInvalid
 from tenants.identities import normal_email
-from tenants.languages import chosen_language
+from tenants.languages import chosen_language, written_day
 from tenants.texts import like_pattern, one_line, paragraph
 from tenants.tokens import Purpose, Signer, decoded, encoded, new_nonce
 
@@ -138,3 +139,15 @@ def test_only_one_spelling_of_a_token_is_read(text: str) -> None:
 def test_parts_of_a_tag_cannot_be_shifted() -> None:
     assert SIGNER.tag(Purpose.CURSOR, b"ab", b"c") != SIGNER.tag(Purpose.CURSOR, b"a", b"bc")
     assert SIGNER.tag(Purpose.CURSOR, b"ab") != SIGNER.tag(Purpose.TICKET, b"ab")
+
+
+@pytest.mark.parametrize(
+    ("day", "locale", "long", "full"),
+    [
+        (date(2026, 12, 1), "fr", "1er d\u00e9cembre 2026", "mardi 1er d\u00e9cembre 2026"),
+        (date(2026, 12, 11), "fr", "11 d\u00e9cembre 2026", "vendredi 11 d\u00e9cembre 2026"),
+        (date(2026, 12, 1), "en_GB", "1 December 2026", "Tuesday 1 December 2026"),
+    ],
+)
+def test_the_first_of_a_month_is_written_as_the_french_do(day: date, locale: str, long: str, full: str) -> None:
+    assert (written_day(day, locale), written_day(day, locale, width="full").replace(",", "")) == (long, full)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from email.header import decode_header, make_header
 from email.utils import parseaddr
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -229,10 +230,10 @@ def test_every_sentence_is_said_in_french() -> None:
             folder / "templates", method_map=[("**.txt", "jinja2"), ("**.mjml", "jinja2")], options_map={"**": {"trimmed": "true"}}
         )
     }
-    with (folder / "locale/fr/letters.po").open("rb") as file:
-        translated = {
-            message.id if isinstance(message.id, str) else message.id[0]
-            for message in read_po(file, locale="fr")
-            if message.id and message.string and not message.fuzzy
-        }
+    translated = {
+        message.id if isinstance(message.id, str) else message.id[0]
+        for path in (folder / "locale/fr").glob("*.po")
+        for message in read_po(BytesIO(path.read_bytes()), locale="fr")
+        if message.id and message.string and not message.fuzzy
+    }
     assert asked == translated

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from tenants.migrations.wall import statements, walls
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -240,13 +242,6 @@ COMMENT ON COLUMN sessions.ended_by IS 'name, as it was';
 
 # Rows of these tables are visible only inside their account. FORCE: the owner is walled in as well.
 WALLED = ("activity", "idempotency_keys", "invitations", "licence_changes", "licences", "outbox", "sessions", "users")
-WALL = """
-ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
-CREATE POLICY wall ON {table}
-    USING (account_id = nullif(current_setting('app.account_id', true), '')::uuid)
-    WITH CHECK (account_id = nullif(current_setting('app.account_id', true), '')::uuid);
-"""
 
 # Two doors in the wall, for reading what a parent sells and for delivering what is owed.
 DOORS = """
@@ -270,7 +265,5 @@ GRANT SELECT ON alembic_version TO portillon_app;
 
 def upgrade() -> None:
     """Create everything."""
-    for part in (TABLES, *(WALL.format(table=table) for table in WALLED), DOORS, GRANTS):
-        for statement in part.split(";\n"):
-            if statement.strip():
-                op.execute(statement)
+    for statement in statements(TABLES, *walls(WALLED), DOORS, GRANTS):
+        op.execute(statement)

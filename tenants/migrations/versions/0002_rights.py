@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from tenants.migrations.wall import statements, walls
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -115,13 +117,6 @@ ALTER TABLE users SET (autovacuum_vacuum_scale_factor = 0.002, autovacuum_vacuum
 """
 
 WALLED = ("departments", "restrictions", "roles")
-WALL = """
-ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
-CREATE POLICY wall ON {table}
-    USING (account_id = nullif(current_setting('app.account_id', true), '')::uuid)
-    WITH CHECK (account_id = nullif(current_setting('app.account_id', true), '')::uuid);
-"""
 
 GRANTS = """
 GRANT SELECT, INSERT, UPDATE ON departments, email_changes TO portillon_app;
@@ -131,7 +126,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON restrictions, roles TO portillon_app;
 
 def upgrade() -> None:
     """Add them all; the release before runs on."""
-    for part in (TABLES, COLUMNS, UPKEEP, *(WALL.format(table=table) for table in WALLED), GRANTS):
-        for statement in part.split(";\n"):
-            if statement.strip():
-                op.execute(statement)
+    for statement in statements(TABLES, COLUMNS, UPKEEP, *walls(WALLED), GRANTS):
+        op.execute(statement)
