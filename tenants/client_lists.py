@@ -6,9 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, any_, exists, func, literal, or_, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy import ColumnElement, Select, any_, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.accounts import Account, AccountStatus
@@ -16,7 +14,7 @@ from tenants.boost_times import Timing, seats_at
 from tenants.boosts import Boost
 from tenants.catalogue import AccountKind
 from tenants.client_figures import WEIGHTS, ClientFigures, Reason
-from tenants.database import entered
+from tenants.database import array_of, entered
 from tenants.licences import Licence
 from tenants.texts import like_pattern
 from tenants.usage import UsageDay, search_days
@@ -87,7 +85,7 @@ async def is_child(session: AsyncSession, parent_id: UUID, account_id: UUID) -> 
 
 async def find_clients(session: AsyncSession, ids: Sequence[UUID]) -> list[Client]:
     """These children of the account entered, in this order, without live boosts and users; whoever is not its child is left out."""
-    rows = await session.execute(_FACTS.where(Account.parent_id == entered(session), Account.id == any_(_array(ids))))
+    rows = await session.execute(_FACTS.where(Account.parent_id == entered(session), Account.id == any_(array_of(ids))))
     found = {row.id: Client._make((*row, 0, 0)) for row in rows}
     return [found[one] for one in ids if one in found]
 
@@ -186,7 +184,7 @@ async def _boosted(session: AsyncSession, children: Sequence[Client]) -> dict[UU
             Boost.to_minute,
         )
         .where(
-            Boost.account_id == any_(_array([child.id for child in children])),
+            Boost.account_id == any_(array_of([child.id for child in children])),
             Boost.ended_at.is_(None),
             Boost.starts_at <= func.now(),
             or_(Boost.ends_at.is_(None), Boost.ends_at > func.now()),
@@ -202,7 +200,3 @@ async def _boosted(session: AsyncSession, children: Sequence[Client]) -> dict[UU
     if moment is None:
         return {}
     return {account_id: seats_at(some, zones[account_id], moment)[0] for account_id, some in timings.items()}
-
-
-def _array(ids: Sequence[UUID]) -> ColumnElement[list[UUID]]:
-    return literal(list(ids), ARRAY(PG_UUID(as_uuid=True)))

@@ -1,14 +1,15 @@
 """The wall: every transaction enters one account, and PostgreSQL shows it nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import DateTime, MetaData, Table, Text, event, insert, text
+from sqlalchemy import ARRAY, ColumnElement, DateTime, MetaData, Table, Text, event, insert, literal, text
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -228,6 +229,11 @@ def entered(session: AsyncSession) -> UUID:
 def table_of(model: type[Base]) -> Table:
     """The plain table behind a model, for statements that are paid for too often to go through the ORM."""
     return cast("Table", model.__table__)
+
+
+def array_of(ids: Sequence[UUID]) -> ColumnElement[list[UUID]]:
+    """Ids to compare a column with: one parameter however many they are, and one statement for PostgreSQL to know."""
+    return literal(list(ids), ARRAY(PG_UUID(as_uuid=True)))
 
 
 async def insert_many(session: AsyncSession, model: type[Base], rows: list[dict[str, Any]]) -> None:

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Select, delete, func, select
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Select, any_, delete, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tenants.database import Base, entered
+from tenants.database import Base, array_of, entered
 from tenants.seats import Figures
 
 KEPT_MONTHS = 25
@@ -65,7 +65,7 @@ class Day:
 
 def search_days(account_ids: Sequence[UUID], *, since: date, until: date | None = None) -> Select[UsageDay]:
     """What is written down of these accounts, from the day `since` on."""
-    query = select(UsageDay).where(UsageDay.account_id.in_(account_ids), UsageDay.day >= since)
+    query = select(UsageDay).where(UsageDay.account_id == any_(array_of(account_ids)), UsageDay.day >= since)
     return query if until is None else query.where(UsageDay.day <= until)
 
 

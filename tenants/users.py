@@ -19,7 +19,6 @@ from sqlalchemy import (
     any_,
     case,
     func,
-    literal,
     or_,
     select,
     text,
@@ -30,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from tenants.catalogue import ADMINISTRATOR
-from tenants.database import AccountOwned, Base, entered
+from tenants.database import AccountOwned, Base, array_of, entered
 from tenants.errors import LastAdministrator, NotFound, QuotaReached
 from tenants.licences import lock_licence
 from tenants.texts import one_line
@@ -206,18 +205,14 @@ def search_users(
     if department is not None:
         query = query.where(or_(User.departments.is_(None), User.departments.contains([department])))
     if among is not None:
-        query = query.where(User.id == any_(_array(among)))
-    return query if beside is None else query.where(User.id != all_(_array(beside)))
+        query = query.where(User.id == any_(array_of(among)))
+    return query if beside is None else query.where(User.id != all_(array_of(beside)))
 
 
 def _anywhere(word: str) -> ColumnElement[str]:
     # Folded first and then quoted, because wide forms fold to wildcards; in a query of its own, so that it is done once.
     quoted = func.regexp_replace(func.folded(word), r"([%_\\])", r"\\\1", "g")
     return select(func.concat("%", quoted, "%")).scalar_subquery()
-
-
-def _array(ids: list[UUID]) -> ColumnElement[list[UUID]]:
-    return literal(ids, ARRAY(PG_UUID(as_uuid=True)))
 
 
 async def active_administrators(session: AsyncSession) -> list[User]:
