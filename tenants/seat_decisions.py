@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants import outbox
 from tenants.accounts import Account, get_account, get_child
 from tenants.activity import Event
 from tenants.actors import Actor
@@ -24,7 +23,7 @@ from tenants.errors import (
     UserSuspended,
 )
 from tenants.licences import get_licence, present_terms
-from tenants.outbox import Letter, OwedMail
+from tenants.outbox import OwedMail
 from tenants.resellers import set_licence
 from tenants.seat_requests import (
     DECIDES,
@@ -35,9 +34,9 @@ from tenants.seat_requests import (
     said,
     settle,
     tell_both,
+    write_to_client,
 )
 from tenants.tokens import Purpose, Signer
-from tenants.users import active_administrators
 from tenants.without_session import get_actor
 
 #: Until when seats are given: a moment, for good (None), or what was asked for.
@@ -135,8 +134,7 @@ async def _decide(
     await settle(session, request, state, by=actor, **outcome)
     facts = {"outcome": state, "asked": request.seats, "seats": request.granted_seats, "until": request.granted_until}
     await tell_both(session, Event.SEAT_REQUEST_DECIDED, request, account, by=actor, **facts, message=request.message)
-    for administrator in await active_administrators(session):
-        outbox.post(session, Letter.SEAT_REQUEST_DECIDED, to=administrator.id, about=request.id)
+    await write_to_client(session, request)
     await session.flush()
     await enter(session, actor.account_id)
     return request

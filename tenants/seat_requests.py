@@ -21,6 +21,7 @@ from tenants.licences import LAST_DAY, MOST
 from tenants.outbox import Letter
 from tenants.texts import one_line
 from tenants.tokens import new_nonce
+from tenants.users import active_administrators
 from tenants.why import search_holders
 
 RequestState = Literal["open", "approved", "refused", "withdrawn", "expired"]
@@ -205,9 +206,16 @@ async def database_now(session: AsyncSession) -> datetime:
 
 
 async def expire(session: AsyncSession, request: SeatRequest, account: Account) -> None:
-    """Write down that nobody answered in time. Nobody did it, so no name stands beside it."""
+    """Write down that nobody answered in time, and tell the client. Nobody did it, so no name stands beside it."""
     await settle(session, request, "expired", by=None)
     await tell_both(session, Event.SEAT_REQUEST_EXPIRED, request, account, by=None)
+    await write_to_client(session, request)
+
+
+async def write_to_client(session: AsyncSession, request: SeatRequest) -> None:
+    """Owe the administrators of the client, whose account is entered, a letter that says what came of the request."""
+    for administrator in await active_administrators(session):
+        outbox.post(session, Letter.SEAT_REQUEST_DECIDED, to=administrator.id, about=request.id)
 
 
 async def _end_what_expired(session: AsyncSession, account: Account) -> None:

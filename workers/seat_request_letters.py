@@ -24,10 +24,10 @@ async def seat_request_reminder(session: AsyncSession, desk: Desk, lease: Lease)
 
 
 async def seat_request_decided(session: AsyncSession, desk: Desk, lease: Lease) -> EmailMessage | None:
-    """To an administrator of the client: what came of it, by whom, and with which words."""
+    """To an administrator of the client: what came of it, by whom and with which words, or that nobody answered."""
     request = await session.get_one(SeatRequest, (lease.account_id, lease.about))
     administrator = await active_user_of(session, lease)
-    if administrator is None or request.state not in {"approved", "refused"}:
+    if administrator is None or request.state not in {"approved", "refused", "expired"}:
         return None
     account = await get_account(session, lease.account_id)
     reader = await reader_of(session, administrator, account)
@@ -36,7 +36,7 @@ async def seat_request_decided(session: AsyncSession, desk: Desk, lease: Lease) 
         reader,
         mail=(lease.account_id, lease.id),
         account=account.name,
-        approved=request.state == "approved",
+        outcome=request.state,
         asked=request.seats,
         granted=request.granted_seats or 0,
         until=moment(request.granted_until, reader) if request.granted_until else None,

@@ -134,6 +134,35 @@ async def test_a_decision_is_told_in_french_to_whoever_reads_french(
 
 
 @pytest.mark.parametrize(
+    ("language", "subject", "says"),
+    [
+        ("en", "Nobody answered your request for more seats", "The request for more seats for Acme has expired"),
+        ("fr", "Votre demande de places est restée sans réponse", "La demande de places pour Acme a expiré"),
+    ],
+)
+async def test_the_client_is_told_once_that_nobody_answered(
+    house: House, trade: Trade, mail_server: MailServer, servers: Addresses, *, language: str, subject: str, says: str
+) -> None:
+    _, acme = trade
+    await change(servers, f"UPDATE identities SET language = '{language}'")  # noqa: S608 - the test's own
+    await ask(house, acme)
+    await deliver(house)
+    sent(mail_server)
+    await change(servers, "UPDATE seat_requests SET expires_at = now()")
+    for _ in range(2):
+        await remind_and_expire(house.database, house.catalogue)
+    await deliver(house)
+    letters = sent(mail_server)
+    assert letters.keys() == {acme.administrator.email}
+    letter = letters[acme.administrator.email]
+    assert letter["Subject"] == subject
+    for body in (text_of(letter), html_of(letter)):
+        assert says in body
+        assert "Decided by" not in body
+        assert "Décision de" not in body
+
+
+@pytest.mark.parametrize(
     "over",
     [
         "UPDATE seat_requests SET state = 'withdrawn', decided_at = now()",

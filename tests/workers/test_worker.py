@@ -50,9 +50,10 @@ class Cable:
         await asyncio.gather(*self._pieces, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         other_reader, other_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._pieces |= {asyncio.create_task(_copy(reader, other_writer)), asyncio.create_task(_copy(other_reader, writer))}
+        # Counted once both halves are laid: what is cut then is cut whole.
+        self.connections += 1
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
