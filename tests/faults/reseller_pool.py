@@ -228,6 +228,8 @@ def _hold(shop: Shop, row: Any) -> None:
 async def _check(on: Stage, apis: list[Api], shop: Shop) -> None:
     await _replay(apis, shop)
     await _one_too_many(apis[0], shop)
+    if shop.overselling == "refuse":
+        await _both_edges(on, apis[0], shop)
     _hold(shop, (await on.ask(COUNTED, shop.account_id))[0])
     opened = Counter(row[0] for row in await on.ask("SELECT name FROM accounts WHERE parent_id = $1", shop.account_id))
     boosted = Counter(row[0] for row in await on.ask("SELECT reason FROM boosts WHERE by_account_id = $1", shop.account_id))
@@ -246,6 +248,24 @@ async def _one_too_many(api: Api, shop: Shop) -> None:
     _must({409 if shop.overselling == "refuse" else 200}, answer, f"one too many under {shop.overselling}")
     if shop.overselling == "warn":
         shop.warned += len(answer.json()["warnings"])
+
+
+async def _both_edges(on: Stage, api: Api, shop: Shop) -> None:
+    # A storm seldom ends at the edge itself: the last place is sold, and not one more.
+    given, pool, _ = (await on.ask(COUNTED, shop.account_id))[0]
+    open_now = (
+        "SELECT l.account_id, l.seats FROM licences l JOIN accounts a ON a.id = l.account_id "
+        "WHERE a.parent_id = $1 AND a.kind = 'client' AND a.status = 'active'"
+    )
+    found = await on.ask(open_now, shop.account_id)
+    if not found:
+        return  # the storm closed every client: there is nobody to sell to
+    client, seats = found[0]
+    path = f"/accounts/{client}/licence"
+    for more, status in ((pool - given + 1, 409), (pool - given, 200)):
+        terms = {"plan": "basic", "seats": seats + more}
+        answer = await api.put(path, terms, by=shop.reseller.administrator, headers={"If-Match": "*"})
+        _must({status}, answer, f"{more} more places where {pool - given} are free")
 
 
 async def _replay(apis: list[Api], shop: Shop) -> None:
