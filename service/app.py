@@ -9,12 +9,13 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Middleware
+from litestar.types import Middleware
 
 from service import health
 from service.access_log import AccessLog
 from service.api import (
     account,
+    api_keys,
     batches,
     boosts,
     brands,
@@ -22,11 +23,14 @@ from service.api import (
     clients,
     departments,
     email_changes,
+    events,
     overview,
     passwords,
     rights,
     roles,
+    seat_handovers,
     seat_requests,
+    seats,
     sessions,
     slugs,
     usage,
@@ -44,6 +48,7 @@ from service.errors import exception_handlers
 from service.front import Front
 from service.gate import gate_routes
 from service.idempotency import idempotent
+from service.introspection import introspection_routes
 from service.mailbox import mailbox_routes
 from tenants.house import House, open_house
 from tenants.settings import Settings
@@ -51,6 +56,7 @@ from tenants.settings import Settings
 VERSION = "0.1.0"
 API = (
     sessions,
+    events,
     passwords,
     email_changes,
     users,
@@ -65,14 +71,17 @@ API = (
     departments,
     rights,
     seat_requests,
+    seats,
+    seat_handovers,
     usage,
     brands,
     visits,
+    api_keys,
 )
 LARGEST_BODY = 1_100_000  # bytes
 
 
-def create_app(settings: Settings, *, house: House | None = None, access_log: AccessLog | None = None) -> ASGIApp:
+def create_app(settings: Settings, *, house: House | None = None, access_log: AccessLog | None = None) -> Front:
     """The whole service. Opens a house of its own unless one is given (and then leaves it open at the end)."""
     bell, close_bell = open_bell(settings) if house is None else (None, None)
     ours = house or open_house(settings, bell=bell)
@@ -89,13 +98,14 @@ def create_app(settings: Settings, *, house: House | None = None, access_log: Ac
             if close_bell is not None:
                 await close_bell()
 
-    return Front(build(ours, lifespan=lifespan), settings, log)
+    return Front(build(ours, lifespan=lifespan), settings, log, leave=ours.happenings.stop)
 
 
 def build(house: House, *, lifespan: object = None) -> Litestar:
     """The routes, without the outermost layer."""
     settings = house.settings
-    gate: Middleware = authentication(Recognition(house))
+    recognition = Recognition(house)
+    gate: Middleware = authentication(recognition)
     api = Router(
         "/api/v1",
         route_handlers=[route for room in API for route in room.routes],
@@ -114,7 +124,13 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
         middleware=[gate],
     )
     return Litestar(
-        route_handlers=[api, plain, gate_routes(house, gate=gate), console_routes(house, gate=gate)],
+        route_handlers=[
+            api,
+            plain,
+            gate_routes(house, gate=gate),
+            introspection_routes(recognition, gate=gate),
+            console_routes(house, gate=gate),
+        ],
         dependencies=dependencies(house),
         exception_handlers=for_browsers(house, otherwise=exception_handlers(settings)),
         lifespan=[lifespan] if lifespan else [],  # type: ignore[list-item]  # a context manager over the application
@@ -125,6 +141,8 @@ def build(house: House, *, lifespan: object = None) -> Litestar:
             components=Components(
                 security_schemes={
                     "session": SecurityScheme(type="http", scheme="bearer"),
+                    "key": SecurityScheme(type="http", scheme="bearer", description="An API key"),
+                    "key_as_password": SecurityScheme(type="http", scheme="basic", description="An API key, with any name"),
                     "cookie": SecurityScheme(type="apiKey", security_scheme_in="cookie", name=COOKIE.decode()),
                 }
             ),

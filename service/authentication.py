@@ -11,12 +11,16 @@ from uuid import UUID
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.identity_headers import Header, identity_headers
+from service.identity_headers import Header, identities
+from service.keys import KeyCheck
 from service.routes import Open
 from tenants.actors import Actor
+from tenants.api_keys import KeyScope
 from tenants.errors import Forbidden, NotSignedIn, SeatsFull
+from tenants.full_pool import seatless
 from tenants.house import House
-from tenants.seats import Full, SessionKey
+from tenants.seat_keys import SessionKey
+from tenants.seat_verdicts import Full, SeatKind
 from tenants.session_facts import Blob, actor_of
 
 COOKIE = b"__Host-portillon"
@@ -32,10 +36,10 @@ class Known:
 
     blob: Blob
     actor: Actor
-    #: `GET /session` up to the seat's moment, which alone changes from request to request.
+    #: `GET /session` up to the seat, which alone changes from request to request.
     answer: bytes
-    #: Who it is, for the answer of `GET /gate/check`.
-    identity: list[Header]
+    #: Who it is, for the answer of `GET /gate/check`, by the seat that is held.
+    identity: dict[SeatKind, list[Header]]
     #: The departments for which a right may be asked: the person's own, or all that exist.
     departments: frozenset[UUID]
 
@@ -47,6 +51,7 @@ class Caller:
     known: Known
     key: SessionKey
     since: int | None
+    seat: SeatKind
 
     @property
     def actor(self) -> Actor:
@@ -63,29 +68,35 @@ class Recognition:
         self._known: dict[bytes, Known] = {}
         self._encoder = msgspec.json.Encoder()
 
-    async def caller(self, token: str, *, without_seat: bool = False) -> Caller:
-        """Raises NotSignedIn, SeatsFull (unless `without_seat` is enough) or Unavailable."""
+    async def caller(self, token: str, *, looks: bool = False, without_seat: bool = False, briefly: bool = False) -> Caller:
+        """Raises NotSignedIn, SeatsFull (unless `without_seat` is enough) or Unavailable.
+
+        Whoever `looks` keeps no seat and needs none. `briefly` leaves out of SeatsFull who holds seats and what can be done.
+        """
         key = self.house.tokens.read(token)
         if key is None:
             raise NotSignedIn
-        verdict = await self.house.door.find(key)
+        door = self.house.door
+        verdict = await (door.look(key) if looks else door.find(key))
         known = self._known.get(verdict.blob)
         if known is None:
             known = self.read(verdict.blob)
             if known is None:
                 raise NotSignedIn
         if isinstance(verdict, Full):
+            if briefly:
+                raise SeatsFull(seats=verdict.seats, in_use=verdict.in_use, held=verdict.held, choices=["retry"])
             if not without_seat:
-                raise SeatsFull(seats=verdict.seats, in_use=verdict.in_use, choices=["retry"])
-            return Caller(known, key, None)
-        return Caller(known, key, verdict.since)
+                raise await seatless(door, self.house.signer, known.actor, verdict)
+            return Caller(known, key, None, "none")
+        return Caller(known, key, verdict.since, verdict.kind)
 
     def read(self, blob: bytes) -> Known:
         """Decode a hot copy and prepare the answer made of it."""
         decoded = msgspec.json.decode(blob, type=Blob)
         actor = actor_of(self.house.catalogue, decoded)
         departments = frozenset(decoded.existing if decoded.departments is None else decoded.departments)
-        known = Known(decoded, actor, self._answer(decoded, actor), identity_headers(decoded), departments)
+        known = Known(decoded, actor, self._answer(decoded, actor), identities(decoded), departments)
         if len(self._known) >= _MOST_PREPARED:
             self._known.clear()
         self._known[blob] = known
@@ -107,17 +118,21 @@ class Recognition:
             "departments": blob.departments,
             "licence": {"phase": blob.phase, "ends_on": blob.ends_on, "changes_at": blob.phase_until},
             "visit": _visit(blob),
-            "seat": {"kind": "visit" if blob.visit else "pool"},
         }
-        return self._encoder.encode(document)[:-2]
+        return self._encoder.encode(document)[:-1]
 
 
 def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
     """The middleware of every route: reads the right that the route names, and lets through whoever has it.
 
-    A route may say in its `opt` where its token is (`token`; in the bearer header without it) and how it answers (`answer`).
-    What is open to whoever is signed in is about their own session and password: closed to visitors unless the route says `visitors`.
+    A route may say in its `opt` where its token is (`token`; in the bearer header without it) and how it answers (`answer`, or `streams`).
+    A route that names a scope is for API keys, and for them alone.
+    What is open to whoever is signed in is about their own session and password: closed to visitors unless the route says `visitors`,
+    and to whoever came to manage without a seat unless it says `management`. A route that `looks` keeps no seat and needs none; one
+    `without_seat` keeps one and needs none.
     """
+
+    keys = KeyCheck(recognition.house)
 
     def around(app: ASGIApp) -> ASGIApp:
         async def let_through(scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,15 +143,26 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
                 return
             if right is None:
                 raise Forbidden(right="unnamed")
+            if isinstance(right, KeyScope):
+                scope["state"]["api_key"] = await keys.admit(scope, bearer_value(scope), right)
+                await app(scope, receive, send)
+                return
             token = _cookie(scope) if opt.get("page") else opt.get("token", _bearer)(scope)
-            caller = await recognition.caller(token, without_seat=bool(opt.get("without_seat")))
+            caller = await recognition.caller(
+                token,
+                looks=bool(opt.get("looks")),
+                without_seat=bool(opt.get("without_seat")),
+                briefly=bool(opt.get("briefly")),
+            )
             _must_pass(caller.known.actor, right, opt)
             scope["state"]["caller"] = caller
-            answer = opt.get("answer")
-            if answer is None:
-                await app(scope, receive, send)
-            else:
+            answer, streams = opt.get("answer"), opt.get("streams")
+            if answer is not None:
                 await _send(send, answer(caller, scope))
+            elif streams is not None:
+                await streams(recognition.house, caller, scope, receive, send)
+            else:
+                await app(scope, receive, send)
 
         return let_through
 
@@ -147,8 +173,10 @@ def _must_pass(actor: Actor, right: str | Open, opt: dict[str, Any]) -> None:
     if right is Open.TO_SIGNED_IN:
         if not opt.get("visitors"):
             actor.must_belong_here()
+        if actor.management and not opt.get("management"):
+            raise Forbidden(closed_to="management")
     elif right not in actor.rights:
-        raise Forbidden(right=right)
+        raise Forbidden(right=right, **({"closed_to": "management"} if actor.management else {}))
 
 
 def _visit(blob: Blob) -> dict[str, Any] | None:
@@ -173,12 +201,12 @@ async def _send(send: Send, answer: Answer) -> None:
 
 def bearer_or_cookie(scope: Scope) -> str:
     """The session's token, wherever it is. A bearer decides alone: whoever sends one means it."""
-    found = _bearer_value(scope)
+    found = bearer_value(scope)
     return _cookie(scope) if found is None else found
 
 
 def _bearer(scope: Scope) -> str:
-    found = _bearer_value(scope)
+    found = bearer_value(scope)
     if found is None:
         raise NotSignedIn
     return found
@@ -191,7 +219,8 @@ def _cookie(scope: Scope) -> str:
     return found
 
 
-def _bearer_value(scope: Scope) -> str | None:
+def bearer_value(scope: Scope) -> str | None:
+    """What the authorization header bears; None without one."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             kind, _, token = value.partition(b" ")

@@ -11,8 +11,9 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import IntegrityError
 
 from service.problems import FIELD_WORDS, MEDIA_TYPE, FieldError, of_domain_error, problem, say
+from service.sign_in_address import sign_in_address
 from tenants.database import is_away
-from tenants.errors import AlreadyExists, DomainError, Unavailable
+from tenants.errors import AlreadyExists, DomainError, NotSignedIn, Unavailable
 from tenants.languages import chosen_language
 from tenants.settings import Settings
 
@@ -59,6 +60,9 @@ def document_of(request: Request[Any, Any, Any], error: Exception, settings: Set
         "public_url": settings.public_url,
     }
     found = _meant(error)
+    if isinstance(found, NotSignedIn) and "ended" in found.facts:
+        document = of_domain_error(found, **known)
+        return {**document, "sign_in": sign_in_address(settings, found.facts["ended"])}
     if isinstance(found, DomainError):
         return of_domain_error(found, **known)
     if isinstance(found, CodedError):

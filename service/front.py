@@ -1,6 +1,7 @@
 """The outermost layer: request ids, security headers and the access log, on every answer, failures included."""
 
 import secrets
+from collections.abc import Callable
 from itertools import count
 from time import perf_counter
 from typing import Any
@@ -33,9 +34,12 @@ def _headers(settings: Settings) -> list[tuple[bytes, bytes]]:
 class Front:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, access_log: AccessLog | None) -> None:
-        """`access_log` None logs nothing."""
+    def __init__(
+        self, app: ASGIApp, settings: Settings, access_log: AccessLog | None, *, leave: Callable[[], None] = lambda: None
+    ) -> None:
+        """`access_log` None logs nothing. `leave` ends the answers that would never end by themselves."""
         self.app = app
+        self.leave = leave
         self._log = access_log
         # Unique without asking the kernel for randomness at each request: it is a name, not a secret.
         self._process, self._number = secrets.token_hex(5), count()

@@ -20,6 +20,7 @@ from service.errors import document_of
 from service.identity_headers import visible
 from service.problems import MEDIA_TYPE, Problem
 from service.routes import Open
+from service.sign_in_address import sign_in_address
 from tenants.catalogue import Catalogue
 from tenants.errors import Forbidden, Invalid
 from tenants.house import House
@@ -43,6 +44,7 @@ def gate_routes(house: House, *, gate: Middleware) -> Router:
     opt: dict[str, Any] = {
         "right": Open.TO_SIGNED_IN,
         "visitors": True,
+        "briefly": True,
         "token": bearer_or_cookie,
         "answer": answers(house.catalogue),
     }
@@ -85,7 +87,7 @@ def answers(catalogue: Catalogue) -> Callable[[Caller, Scope], Answer]:
         # One answer for the departments of others and for those that never were.
         if department is not None and department not in known.departments:
             raise Forbidden(lacking="department")
-        return known.identity, b""
+        return known.identity[caller.seat], b""
 
     return answer
 
@@ -120,14 +122,14 @@ def _department(text: str) -> UUID:
 
 def refusals(settings: Settings) -> ExceptionHandlersMap:
     """Every refusal as 401, 403 or 503, with its code where a proxy can read it."""
-    sign_in = visible(f"{settings.public_url}/login")
+    sign_in = sign_in_address(settings)
 
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
         document = document_of(request, error, settings)
         status = document["status"] if document["status"] in _SAID_AS_THEY_ARE else 403
         headers = {"x-portillon-code": document["code"]}
         if status == 401:
-            headers |= {"www-authenticate": "Bearer", "x-portillon-sign-in": sign_in}
+            headers |= {"www-authenticate": "Bearer", "x-portillon-sign-in": visible(document.get("sign_in", sign_in))}
         if "retry_after" in document:
             headers["retry-after"] = str(document["retry_after"])
         return Response({**document, "status": status}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
@@ -147,7 +149,8 @@ _IDENTITY = [
         "X-Portillon-Role": "Key of a built-in role, or id of one that the account made; `visitor` of a visitor",
         "X-Portillon-Departments": "Ids, separated by commas; `*` for all of them, `none` for none",
         "X-Portillon-Session": "Id of the session",
-        "X-Portillon-Seat": "`pool`: the seat counts among those of the licence; `visit`: a visitor, who holds none",
+        "X-Portillon-Seat": "`pool`: the seat counts among those of the licence; `allowance`: an accountant's, beside them; "
+        "`visit`: a visitor, who holds none",
         "X-Portillon-Visit": f"Of a visitor alone: their name and the company that they come from, {_ENCODED}",
     }.items()
 ]

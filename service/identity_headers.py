@@ -1,7 +1,9 @@
 """Who somebody is, as headers that a proxy hands on to the vendor's application."""
 
+from functools import cache
 from urllib.parse import quote
 
+from tenants.seat_verdicts import SeatKind
 from tenants.session_facts import Blob
 
 Header = tuple[bytes, bytes]
@@ -11,8 +13,15 @@ ALL, NONE = "*", "none"
 _VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 
 
-def identity_headers(blob: Blob) -> list[Header]:
-    """The headers of a 200 of the gate. None is ever empty: proxies pass an empty one on as if there were none."""
+def identities(blob: Blob) -> dict[SeatKind, list[Header]]:
+    """The headers of a 200 of the gate, by the seat that is held: whoever manages without one is let through nowhere."""
+    kinds: tuple[SeatKind, ...] = ("visit",) if blob.visit else ("pool", "allowance")
+    shared = _headers(blob)
+    return {kind: [*shared, (b"x-portillon-seat", kind.encode()), (b"content-length", b"0")] for kind in kinds}
+
+
+def _headers(blob: Blob) -> list[Header]:
+    # None is ever empty: proxies pass an empty one on as if there were none.
     departments = ALL if blob.departments is None else ",".join(str(each) for each in blob.departments) or NONE
     said = {
         "user": str(blob.caller_id),
@@ -23,11 +32,15 @@ def identity_headers(blob: Blob) -> list[Header]:
         "role": blob.role,
         "departments": departments,
         "session": str(blob.session_id),
-        "seat": "visit" if blob.visit else "pool",
     }
     if blob.visit is not None:
         said["visit"] = f"{blob.name or blob.email}, {blob.visit.account_name}"
-    return [*((f"x-portillon-{name}".encode(), visible(text).encode()) for name, text in said.items()), (b"content-length", b"0")]
+    return [(_name(name), visible(text).encode()) for name, text in said.items()]
+
+
+@cache
+def _name(name: str) -> bytes:
+    return f"x-portillon-{name}".encode()
 
 
 def visible(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from service.advice import ADVICE
+from service.problem_cases import CASES, HELD, TELLING
 from tenants.errors import DomainError, Invalid
 from tenants.languages import translations, written_day
 
@@ -70,6 +72,9 @@ TABLE: dict[str, Words] = {
         _("Nobody can give rights or departments they do not have, nor change someone who has more. Ask an administrator."),
     ),
     "not_signed_in": Words(401, _("Not signed in"), _("Sign in first; the session is missing or over.")),
+    "invalid_key": Words(
+        401, _("No valid API key"), _("Send an API key of the account; an administrator makes one with POST /api/v1/api-keys.")
+    ),
     "invalid_credentials": Words(
         401,
         _("Wrong address or password"),
@@ -145,6 +150,7 @@ TABLE: dict[str, Words] = {
     "too_large": Words(413, _("Too large"), _("The request is larger than this address accepts. Send less.")),
     "not_acceptable_media_type": Words(415, _("Not JSON"), _("Send the body as application/json.")),
     "neither_json_nor_csv": Words(415, _("Neither JSON nor CSV"), _("Send the body as application/json or text/csv.")),
+    "not_a_form": Words(415, _("Not a form"), _("Send the body as application/x-www-form-urlencoded.")),
     "not_a_picture": Words(415, _("Not a picture"), _("Send the body as image/png, image/jpeg or image/webp.")),
     "key_reused": Words(
         422, _("Idempotency key used for something else"), _("This Idempotency-Key was sent with another request. Use a new one.")
@@ -164,50 +170,6 @@ TABLE: dict[str, Words] = {
         500, _("An error on our side"), _("Nothing was changed as far as we know. Report the request's number if it happens again.")
     ),
 }
-
-#: What is said instead, by the code and the fact that tells cases of it apart.
-CASES: dict[tuple[str, str], str] = {
-    ("account_unavailable", "licence_not_started"): _(
-        "The licence of this account begins on {from}. Until then its administrators alone can sign in; ask one of them."
-    ),
-    ("account_unavailable", "licence_ended"): _(
-        "The last day of this account's licence was {since}; its administrators alone can sign in. "
-        "Nothing is lost: ask one of them to have it renewed, then sign in again."
-    ),
-    ("pool_exceeded", "seats"): _(
-        "The pool holds {pool} places: {given} given to others, {free} free, {asked} asked for."
-        " Give fewer, take some back from another client, or have the pool enlarged."
-    ),
-    ("pool_exceeded", "users"): _(
-        "The pool holds {pool} users: {given} given to others, {free} free, {asked} asked for."
-        " Give fewer, lower another client's limit, or have the pool enlarged."
-    ),
-    ("pool_exceeded", "pool_lowered"): _(
-        "{given} are given from this pool already: it cannot become as small as {pool}. Choose {given} or more, or have some taken back first."
-    ),
-    ("already_exists", "seat_request"): _(
-        "A request of this account is open already. Wait for the answer, or withdraw it and ask again."
-    ),
-    ("already_exists", "visit_permission"): _(
-        "A visit from there is allowed already. Take that permission back first to allow another."
-    ),
-    ("already_exists", "slug"): _("The short name {slug} is taken. Choose another one: {proposed} is free."),
-    ("not_in_state", "new_account"): _("It was closed more than 30 days ago, and cannot be reopened. Open a new account."),
-    ("not_in_state", "closed"): _("The account is closed. Reopen it first: it can be set to active for 30 days."),
-    ("not_in_state", "too_many_boosts"): _("{max} boosts of this client are planned or live already. End one of them first."),
-    ("not_in_state", "ended"): _("It is over already. Give another boost where places are still needed."),
-    ("not_in_state", "approved"): _("{by} accepted this request already. Give more places with the licence or with a boost."),
-    ("not_in_state", "refused"): _(
-        "{by} refused this request already. Places can still be given with the licence or with a boost."
-    ),
-    ("not_in_state", "withdrawn"): _("{by} withdrew this request. Places can still be given with the licence or with a boost."),
-    ("not_in_state", "expired"): _(
-        "Nobody answered this request in time. Give places with the licence or with a boost, or let the client ask again."
-    ),
-    ("not_in_state", "no_seller"): _("Nobody sells places to this account: there is nobody to ask."),
-}
-#: The facts that tell cases apart, the most telling first.
-_TELLING = ("instead", "why", "what", "state")
 
 #: What is wrong with one value.
 FIELD_WORDS: dict[str, str] = {
@@ -250,38 +212,6 @@ FIELD_WORDS: dict[str, str] = {
     "not_still": _("is not a still picture"),
 }
 
-#: zxcvbn's advice, by its own names.
-ADVICE: dict[str, str] = {
-    "StraightRowsOfKeysAreEasyToGuess": _("Straight rows of keys are easy to guess."),
-    "ShortKeyboardPatternsAreEasyToGuess": _("Short keyboard patterns are easy to guess."),
-    "RepeatsLikeAaaAreEasyToGuess": _("Repeats like “aaa” are easy to guess."),
-    "RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess": _("Repeats like “abcabcabc” are only slightly harder to guess than “abc”."),
-    "ThisIsATop10Password": _("This is one of the ten most used passwords."),
-    "ThisIsATop100Password": _("This is one of the hundred most used passwords."),
-    "ThisIsACommonPassword": _("This is a very common password."),
-    "ThisIsSimilarToACommonlyUsedPassword": _("This is similar to a commonly used password."),
-    "SequencesLikeAbcAreEasyToGuess": _("Sequences like “abc” or “6543” are easy to guess."),
-    "RecentYearsAreEasyToGuess": _("Recent years are easy to guess."),
-    "AWordByItselfIsEasyToGuess": _("A word by itself is easy to guess."),
-    "DatesAreOftenEasyToGuess": _("Dates are often easy to guess."),
-    "NamesAndSurnamesByThemselvesAreEasyToGuess": _("Names by themselves are easy to guess."),
-    "CommonNamesAndSurnamesAreEasyToGuess": _("Common names are easy to guess."),
-    "UseAFewWordsAvoidCommonPhrases": _("Use a few words, and avoid common phrases."),
-    "NoNeedForSymbolsDigitsOrUppercaseLetters": _("Symbols, digits and capitals are not needed: length is."),
-    "AddAnotherWordOrTwo": _("Add another word or two; uncommon words are better."),
-    "CapitalizationDoesntHelpVeryMuch": _("Capital letters do not help much."),
-    "AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase": _("All capitals are almost as easy to guess as all small letters."),
-    "ReversedWordsArentMuchHarderToGuess": _("Reversed words are not much harder to guess."),
-    "PredictableSubstitutionsDontHelpVeryMuch": _("Predictable substitutions such as “@” for “a” do not help much."),
-    "UseALongerKeyboardPatternWithMoreTurns": _("Use a longer keyboard pattern with more turns."),
-    "AvoidRepeatedWordsAndCharacters": _("Avoid repeated words and characters."),
-    "AvoidSequences": _("Avoid sequences."),
-    "AvoidRecentYears": _("Avoid recent years."),
-    "AvoidYearsThatAreAssociatedWithYou": _("Avoid years that have to do with you."),
-    "AvoidDatesAndYearsThatAreAssociatedWithYou": _("Avoid dates and years that have to do with you."),
-    "Weak": _("Choose something longer and less usual."),
-}
-
 
 def say(language: str, text: str, **facts: Any) -> str:
     """A text of this room in the reader's language, with its facts; days and moments, which facts give as ISO 8601, as people write them."""
@@ -309,6 +239,14 @@ def field_error(language: str, error: Invalid) -> FieldError:
     return FieldError(field=error.field, code=error.problem, message=message, facts=facts)
 
 
+def detail_of(code: str, facts: dict[str, Any]) -> str:
+    """What to do next, for the case that the facts tell; yet to be said in the reader's language."""
+    cases = [(code, str(facts.get(name))) for name in TELLING]
+    if facts.get("held"):
+        cases.append((code, HELD))
+    return next((CASES[case] for case in cases if case in CASES), TABLE[code].detail)
+
+
 def problem(
     code: str,
     *,
@@ -320,13 +258,11 @@ def problem(
 ) -> dict[str, Any]:
     """The document of a refusal, facts included."""
     words, facts = TABLE[code], facts or {}
-    cases = ((code, str(facts.get(name))) for name in _TELLING)
-    detail = next((CASES[case] for case in cases if case in CASES), words.detail)
     document: dict[str, Any] = {
         "type": f"{public_url}/api/docs#problem-{code}",
         "title": say(language, words.title),
         "status": words.status,
-        "detail": say(language, detail, **facts),
+        "detail": say(language, detail_of(code, facts), **facts),
         "code": code,
         "request_id": request_id,
     }

@@ -22,6 +22,7 @@ from tenants.texts import one_line
 AccountStatus = Literal["active", "suspended", "closed"]
 SeatUnit = Literal["user", "session"]
 IDLE_MINUTES = range(5, 241)
+RECLAIM_MINUTES = range(1, 241)
 SESSIONS_PER_USER = range(1, 11)
 # Below the operator. A reseller on the last level could have no client.
 MOST_LEVELS = 5
@@ -44,6 +45,7 @@ class Account(Base):
         CheckConstraint("(closed_at IS NOT NULL) = (status = 'closed')", name="closed"),
         CheckConstraint("(kind = 'operator') = (parent_id IS NULL)", name="parent"),
         CheckConstraint("idle_timeout BETWEEN 5 AND 240", name="idle_timeout"),
+        CheckConstraint("reclaim_after BETWEEN 1 AND 240", name="reclaim_after"),
         CheckConstraint("sessions_per_user BETWEEN 1 AND 10", name="sessions_per_user"),
         CheckConstraint("seat_unit IN ('user', 'session')", name="seat_unit"),
     )
@@ -68,6 +70,9 @@ class Account(Base):
     seat_unit: Mapped[SeatUnit] = mapped_column(Text, default="user", server_default="user")
     sessions_per_user: Mapped[int] = mapped_column(default=1, server_default="1")
     idle_timeout: Mapped[int] = mapped_column(default=30, server_default="30", comment="minutes")
+    reclaim_after: Mapped[int | None] = mapped_column(
+        comment="minutes without a request after which a seat may be taken; none = never"
+    )
     show_holders: Mapped[bool] = mapped_column(default=True, server_default="true")
     admin_sets_password: Mapped[bool] = mapped_column(
         default=False, server_default="false", comment="whether administrators may set first passwords"
@@ -182,7 +187,7 @@ async def change_settings(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Change settings that the account decides for itself; returns what changed, before and after. Raises Invalid.
 
-    `idle_timeout` in minutes. Works at the next request of everyone in the account.
+    `idle_timeout` and `reclaim_after` in minutes, None for never. Works at the next request of everyone in the account.
     """
     checks: dict[str, Callable[[Any], Any]] = {
         "name": account_name,
@@ -191,6 +196,7 @@ async def change_settings(
         "seat_unit": lambda unit: _one_of("seat_unit", unit, ("user", "session")),
         "sessions_per_user": lambda count: _within("sessions_per_user", count, SESSIONS_PER_USER),
         "idle_timeout": lambda minutes: _within("idle_timeout", minutes, IDLE_MINUTES),
+        "reclaim_after": lambda minutes: None if minutes is None else _within("reclaim_after", minutes, RECLAIM_MINUTES),
         "show_holders": bool,
         "admin_sets_password": bool,
     }

@@ -53,7 +53,7 @@ class Event(StrEnum):
     EMAIL_CHANGE_ASKED = "email.change_asked"
     EMAIL_CHANGED = "email.changed"  # before, after
     EMAIL_CHANGE_REVOKED = "email.change_revoked"  # before, after
-    SIGNED_IN = "session.signed_in"
+    SIGNED_IN = "session.signed_in"  # session_id, ended, seat: pool, allowance, management
     SIGN_IN_FAILED = "session.sign_in_failed"  # why: password, suspended, account, licence
     SIGNED_OUT = "session.signed_out"
     SESSION_ENDED = "session.ended"  # why
@@ -61,7 +61,14 @@ class Event(StrEnum):
     VISIT_REVOKED = "visit.revoked"  # permission, visitor, visits: how many were ended
     VISIT_BEGAN = "visit.began"  # visit, reason, ends_at, rights
     VISIT_ENDED = "visit.ended"  # visit, why, reason
-    SEAT_REFUSED = "seat.refused"  # seats, in_use
+    API_KEY_CREATED = "api_key.created"  # scopes, expires_at
+    API_KEY_REVOKED = "api_key.revoked"
+    SESSION_SEATED = "session.seated"  # session_id: was there to manage, and has a seat now
+    SEAT_REFUSED = "seat.refused"  # seats, in_use, held: for those who wait
+    SEAT_TAKEN = "seat.taken"  # why: lost, lingering, idle; user: who gets it
+    SEAT_HANDED_OVER = "seat.handed_over"  # why: handed_over, not_answered; user: who gets it
+    SEAT_ASKED_FOR = "seat.asked_for"  # handover, holders: how many were asked
+    LINE_CLEARED = "seat.line_cleared"  # users: who was sent away
     SEAT_REQUESTED = "seat_request.asked"  # seats, until, reason
     SEAT_REQUEST_DECIDED = "seat_request.decided"  # outcome, asked, seats, until, message
     SEAT_REQUEST_WITHDRAWN = "seat_request.withdrawn"

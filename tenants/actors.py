@@ -50,7 +50,8 @@ class Actor:
     `giving` is what they may give to others, where that is more than they may do themselves at this moment: when a licence no longer
     runs, its administrators can only read in the vendor's sections, and still manage whoever could do more before.
 
-    With a `visit`, the person is no user of the account: `user_id` is theirs in the account that they come from.
+    With a `visit`, the person is no user of the account: `user_id` is theirs in the account that they come from. With `management`
+    they hold no seat, because all are taken, and their rights are those to make room.
     """
 
     account_id: UUID
@@ -67,6 +68,7 @@ class Actor:
     giving: frozenset[str] | None = None
     account_name: str | None = None
     visit: Visiting | None = None
+    management: bool = False
 
     def may(self, right: str) -> bool:
         """Whether the actor has the right in some department."""

@@ -4,7 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,8 @@ ADMINISTRATOR = "administrator"
 CUSTOM_ROLES = "custom_roles"
 # The measure of an account's own roles while its licence lacks the option for them.
 FALLBACK = "user"
+# Sections of whoever entered a full pool to manage (seat rule 10).
+_MAKING_ROOM = ("users", "sessions", "licence")
 _MOST_MASKS = 10_000
 
 #: Portillon's own routes name these; a catalogue that lacks one cannot be served.
@@ -160,6 +162,16 @@ class Catalogue:
             if section.administration or action in self.reads
         )
 
+    @cached_property
+    def making_room(self) -> frozenset[str]:
+        """Rights of whoever entered a full pool to manage: people, sessions and the licence."""
+        return self.rights_in(_MAKING_ROOM)
+
+    def wants(self, role: str) -> Literal["pool", "allowance"]:
+        """Which seats a role takes first: the accountants' allowance or the pool."""
+        found = self.roles.get(role)
+        return "allowance" if found is not None and found.allowance else "pool"
+
     def effective(
         self,
         kind: AccountKind,
@@ -193,28 +205,11 @@ class Catalogue:
 
     def mask(self, rights: frozenset[str]) -> str:
         """The rights as hexadecimal bits, for the hot copy of a session."""
-        known = self._masks.get(rights)
-        if known is None:
-            bit = self._bits
-            known = f"{sum(1 << bit[right] for right in rights):x}"
-            if len(self._masks) >= _MOST_MASKS:
-                self._masks.clear()
-            self._masks[rights] = known
-        return known
+        return _masked(self.rights, rights)
 
     def unmask(self, mask: str) -> frozenset[str]:
         """The inverse of `mask`."""
-        bits = int(mask, 16)
-        return frozenset(right for i, right in enumerate(self.rights) if bits >> i & 1)
-
-    @cached_property
-    def _bits(self) -> dict[str, int]:
-        return {right: i for i, right in enumerate(self.rights)}
-
-    @cached_property
-    def _masks(self) -> dict[frozenset[str], str]:
-        # A sign-in would spend more on bits than on its row: the same few sets come again and again.
-        return {}
+        return _unmasked(self.rights, mask)
 
     @cached_property
     def _by_kind(self) -> dict[str, frozenset[str]]:
@@ -223,6 +218,18 @@ class Catalogue:
     @cached_property
     def _by_role(self) -> dict[tuple[str, str], frozenset[str]]:
         return {(key, kind): role.rights & self._by_kind[kind] for key, role in self.roles.items() for kind in ACCOUNT_KINDS}
+
+
+# A sign-in would spend more on bits than on its row, and thousands at work would keep kilobytes each: the same few sets come again.
+@lru_cache(maxsize=_MOST_MASKS)
+def _masked(every: tuple[str, ...], rights: frozenset[str]) -> str:
+    return f"{sum(1 << bit for bit, right in enumerate(every) if right in rights):x}"
+
+
+@lru_cache(maxsize=_MOST_MASKS)
+def _unmasked(every: tuple[str, ...], mask: str) -> frozenset[str]:
+    bits = int(mask, 16)
+    return frozenset(right for bit, right in enumerate(every) if bits >> bit & 1)
 
 
 def lets_in(phase: Phase, role: str) -> bool:

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session whose hot copy must go before the answer is sent. A visit's `user_id` is its own id."""
+    """A session whose hot copy must go before the answer is sent. A visit's `user_id` is its own id; an heir gets its seat."""
 
     account_id: UUID
     user_id: UUID
     session_id: UUID
     reason: str
+    heir: UUID | None = None
 
 
 @dataclass(slots=True)

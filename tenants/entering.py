@@ -12,18 +12,24 @@ from uuid_utils.compat import uuid7
 from tenants.activity import Event, plain_line, write
 from tenants.actors import Origin, Person
 from tenants.attempts import Attempts
+from tenants.bearer_tokens import NewToken
 from tenants.database import Plain
 from tenants.door import Door
-from tenants.errors import DomainError, InvalidCredentials, NotFound, SeatsFull, Unavailable
-from tenants.full_pool import find_holders, seats_full
+from tenants.errors import DomainError, Forbidden, InvalidCredentials, NotFound, SeatsFull, Unavailable
+from tenants.full_pool import ENDS, TurnedAway, seats_full
 from tenants.passwords import Hasher
 from tenants.places import Place, find_place, may_not_enter
-from tenants.seat_requests import ASKS, find_open
-from tenants.seats import Full, Gone, HotCopy, Seated, SessionKey, Taken
+from tenants.seat_keys import SessionKey
+from tenants.seat_verdicts import Full, Gone, HotCopy, Seated, SeatKind, Soon, Taken
 from tenants.session_facts import hot_copy, write_session
-from tenants.sessions import REMEMBER_SECONDS, NewToken, mark_replaced
-from tenants.tickets import Candidate, make_ticket
+from tenants.sessions import mark_replaced
+from tenants.tickets import Candidate
 from tenants.tokens import Signer
+
+# How often a sign-in waits for a page that was just closed to be no reload.
+_MOST_WAITS = 3
+# Seconds. Nobody has the token of a session that never began: only what is still under way may yet meet it.
+_REMEMBER_ATTEMPT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +45,36 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new session. `blob` is its hot copy, `ended` the sessions that made room for it with the reason why."""
+    """A new session. `blob` is its hot copy, `kind` its seat, `ended` the sessions that made room for it with the reason why."""
 
     token: NewToken
     account_id: UUID
     session_id: UUID
     blob: bytes
     since: int
+    kind: SeatKind
     ended: list[tuple[UUID, str]]
 
 
 async def enter_account(
-    keys: Keys, candidate: Candidate, *, origin: Origin, replace: UUID | None, previous: SessionKey | None
+    keys: Keys,
+    candidate: Candidate,
+    *,
+    origin: Origin,
+    replace: UUID | None = None,
+    previous: SessionKey | None = None,
+    management: bool = False,
 ) -> SignedIn:
     """Take a seat and write the session.
 
-    `replace` is a live session to end for room, `previous` the one that the same browser holds. Raises InvalidCredentials,
-    UserSuspended, AccountUnavailable, SeatsFull, NotFound (for `replace`) or Unavailable.
+    `replace` is a live session to end for room, `previous` the one that the same browser holds. With `management` whoever may end
+    sessions enters a full pool without a seat. Raises InvalidCredentials, UserSuspended, AccountUnavailable, SeatsFull, Forbidden
+    (for `management`), NotFound (for `replace`) or Unavailable.
     """
     session_id = uuid7()
-    new = NewSession(session_id, keys.door.tokens.new(candidate.account_id, session_id), origin, replace, previous)
-    try:
-        found = await _try(keys, candidate, new)
-    except BaseException:
-        # Nobody may hold a seat for a session that was never written.
-        await asyncio.shield(_give_up(keys, candidate, session_id))
-        raise
+    token = keys.door.tokens.new(candidate.account_id, session_id)
+    new = NewSession(session_id, token, origin, replace, previous, management)
+    found = await _patiently(keys, candidate, new)
     if found.taken is None:
         raise await _turned_away(keys, candidate, found.place, origin)
     if isinstance(found.taken, Full):
@@ -72,6 +82,21 @@ async def enter_account(
     if previous is not None and previous.account_id != candidate.account_id:
         await _leave_elsewhere(keys, previous)
     return await _opened(keys, candidate, new, found)
+
+
+async def _patiently(keys: Keys, candidate: Candidate, new: "NewSession") -> "_Found":
+    for _ in range(_MOST_WAITS):
+        try:
+            found = await _try(keys, candidate, new)
+        except BaseException:
+            # Nobody may hold a seat for a session that was never written.
+            await asyncio.shield(_give_up(keys, candidate, new.id))
+            raise
+        if not isinstance(found.taken, Soon):
+            return found
+        # A page was closed, or is being loaded again. No connection is held meanwhile.
+        await asyncio.sleep(found.taken.seconds)
+    raise Unavailable(retry_after=1)
 
 
 class NewSession(NamedTuple):
@@ -82,14 +107,15 @@ class NewSession(NamedTuple):
     origin: Origin
     replace: UUID | None
     previous: SessionKey | None
+    management: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """How far it went: not entitled (nothing taken), no seat (full), or written, with the sessions that made room and why."""
+    """How far it went: not entitled (nothing taken), no seat (yet), or written, with the sessions that made room and why."""
 
     place: Place | None
-    taken: Taken | Full | None = None
+    taken: Taken | Full | Soon | None = None
     copy: HotCopy | None = None
     why: dict[UUID, str] = field(default_factory=dict)
 
@@ -100,14 +126,22 @@ async def _try(keys: Keys, candidate: Candidate, new: NewSession) -> _Found:
         place = await find_place(plain, candidate.account_id, candidate.user_id)
         if place is None or not _entitled(place):
             return _Found(place)
+        if new.management and not _may_end(keys, place):
+            raise Forbidden(right=ENDS)
         makes_room = await _makes_room(plain, keys, candidate, place, new)
-        taken = await _take(plain, keys, candidate, place, session_id=new.id, makes_room=makes_room)
-        if isinstance(taken, Full):
+        taken = await _take(plain, keys, candidate, place, new=new, makes_room=makes_room)
+        if not isinstance(taken, Taken):
             return _Found(place, taken)
         why = dict.fromkeys(taken.ended, "replaced")
+        if taken.kind == "management":
+            # One for each administrator: of two who enter at once the second one waits here, and then sees the first.
+            await plain.row(_LOCK_USER, candidate.account_id, candidate.user_id)
+            rows = await plain.rows(_MANAGING, candidate.account_id, candidate.user_id)
+            why |= dict.fromkeys((row[0] for row in rows), "replaced")
         if makes_room is not None and makes_room[0] == new.replace and makes_room[1] != candidate.user_id:
             why[makes_room[0]] = "ended_for_room"
-        return _Found(place, taken, await _write(plain, keys, candidate, place, new, why=why), why)
+        copy = await _write(plain, keys, candidate, new, name=place.name or place.email, kind=taken.kind, why=why)
+        return _Found(place, taken, copy, why)
 
 
 def _entitled(place: Place) -> bool:
@@ -126,6 +160,11 @@ _ALIVE = """
 SELECT user_id FROM sessions WHERE account_id = $1 AND id = $2 AND user_id IS NOT NULL AND ended_at IS NULL AND expires_at > now()
 """
 
+_LOCK_USER = "SELECT id FROM users WHERE account_id = $1 AND id = $2 FOR UPDATE"
+_MANAGING = (
+    "SELECT id FROM sessions WHERE account_id = $1 AND user_id = $2 AND management AND ended_at IS NULL AND expires_at > now()"
+)
+
 
 async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Place, new: NewSession) -> tuple[UUID, UUID] | None:
     # A live session that ends for this one, and its user: the one named, or the one that the same browser holds (seat rule 14).
@@ -143,26 +182,22 @@ async def _makes_room(plain: Plain, keys: Keys, candidate: Candidate, place: Pla
 
 
 def _may_end(keys: Keys, place: Place) -> bool:
-    return place.may(keys.door.catalogue, "sessions.end")
-
-
-def _may_ask_for_seats(keys: Keys, place: Place) -> bool:
-    # The operator's account has nobody to ask.
-    return place.kind != "operator" and place.may(keys.door.catalogue, ASKS)
+    return place.may(keys.door.catalogue, ENDS)
 
 
 async def _take(
-    plain: Plain, keys: Keys, candidate: Candidate, place: Place, *, session_id: UUID, makes_room: tuple[UUID, UUID] | None
-) -> Taken | Full:
+    plain: Plain, keys: Keys, candidate: Candidate, place: Place, *, new: NewSession, makes_room: tuple[UUID, UUID] | None
+) -> Taken | Full | Soon:
     for _ in range(8):
         taken = await keys.door.seats.take(
             candidate.account_id,
             user_id=candidate.user_id,
-            session_id=session_id,
+            session_id=new.id,
             unit=place.seat_unit,
             sessions_per_user=place.sessions_per_user,
             alive=place.alive,
             replace=makes_room,
+            wanted="management" if new.management else keys.door.catalogue.wants(place.role),
         )
         if taken != "reread":
             return taken
@@ -170,10 +205,12 @@ async def _take(
     raise Unavailable(retry_after=1)
 
 
-async def _write(plain: Plain, keys: Keys, candidate: Candidate, place: Place, new: NewSession, *, why: dict[UUID, str]) -> HotCopy:
-    account_id, name = candidate.account_id, place.name or place.email
+async def _write(
+    plain: Plain, keys: Keys, candidate: Candidate, new: NewSession, *, name: str, kind: SeatKind, why: dict[UUID, str]
+) -> HotCopy:
+    account_id = candidate.account_id
     person = Person(candidate.user_id, candidate.identity_id, name, candidate.email)
-    told = {"session_id": new.id, "ended": list(why)}
+    told = {"session_id": new.id, "ended": list(why), "seat": kind}
     facts = await write_session(
         plain,
         account_id=account_id,
@@ -182,6 +219,7 @@ async def _write(plain: Plain, keys: Keys, candidate: Candidate, place: Place, n
         digest=new.token.digest,
         hours=keys.session_hours,
         origin=new.origin,
+        management=kind == "management",
         line=plain_line(Event.SIGNED_IN, account_id=account_id, origin=new.origin, by=person, **told),
     )
     copy = hot_copy(keys.door.catalogue, facts) if facts is not None else None
@@ -198,9 +236,9 @@ async def _opened(keys: Keys, candidate: Candidate, new: NewSession, found: _Fou
     verdict = await keys.door.seats.open("open", found.copy, epoch=found.taken.epoch)
     if isinstance(verdict, Gone):
         await _end_what_was_replaced(keys, candidate, new.id)
-    since = verdict.since if isinstance(verdict, Seated) else int(time() * 1000)
+    since, kind = (verdict.since, verdict.kind) if isinstance(verdict, Seated) else (int(time() * 1000), found.taken.kind)
     # Anything else than a seat (replaced or changed this very moment) is told at the session's first request.
-    return SignedIn(new.token, candidate.account_id, new.id, found.copy.blob, since, list(found.why.items()))
+    return SignedIn(new.token, candidate.account_id, new.id, found.copy.blob, since, kind, list(found.why.items()))
 
 
 async def _refuse(keys: Keys, candidate: Candidate, found: _Found, origin: Origin) -> SeatsFull:
@@ -208,16 +246,9 @@ async def _refuse(keys: Keys, candidate: Candidate, found: _Found, origin: Origi
     if place is None or not isinstance(full, Full):
         raise InvalidCredentials
     async with keys.door.database.transaction(candidate.account_id, origin=origin) as session:
-        facts = {"seats": full.seats, "in_use": full.in_use}
+        facts = {"seats": full.seats, "in_use": full.in_use, "held": full.held}
         await _note(session, Event.SEAT_REFUSED, candidate, result="refused", name=place.name, **facts)
-        holders = await find_holders(session, keys.door.seats, unit=place.seat_unit, user_id=candidate.user_id)
-        may_ask = _may_ask_for_seats(keys, place)
-        waiting = await find_open(session) if may_ask else None
-    may_request = may_ask and waiting is None
-    refusal = seats_full(full, holders, may_end=_may_end(keys, place), shows=place.show_holders, may_request=may_request)
-    refusal.facts["ticket"] = make_ticket(keys.signer, candidate)
-    refusal.facts["seat_request"] = waiting and {"seats": waiting.seats, "expires_at": waiting.expires_at}
-    return refusal
+        return await seats_full(session, keys.door, keys.signer, TurnedAway(candidate, place), full)
 
 
 async def _end_what_was_replaced(keys: Keys, candidate: Candidate, session_id: UUID) -> None:
@@ -235,7 +266,7 @@ async def _leave_elsewhere(keys: Keys, previous: SessionKey) -> None:
 async def _give_up(keys: Keys, candidate: Candidate, session_id: UUID) -> None:
     try:
         await keys.door.seats.end(
-            candidate.account_id, user_id=candidate.user_id, session_id=session_id, why="never_began", remember=REMEMBER_SECONDS
+            candidate.account_id, user_id=candidate.user_id, session_id=session_id, why="never_began", remember=_REMEMBER_ATTEMPT
         )
     except Unavailable:
         return  # given up by the script itself after ten seconds

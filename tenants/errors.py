@@ -6,6 +6,7 @@ DomainError
 ├── Forbidden            the caller lacks a right
 │   └── BeyondOwnRights  nobody gives more than they have
 ├── NotSignedIn          no live session behind the token
+├── InvalidKey           no good API key: unknown, revoked or expired
 ├── InvalidCredentials   unknown address, wrong password, struck off: one answer
 ├── UserSuspended        said only after the right password
 ├── PasswordNeeded       a first password was right, and must be replaced by an own one
@@ -78,6 +79,12 @@ class NotSignedIn(DomainError):
     code = "not_signed_in"
 
 
+class InvalidKey(DomainError):
+    """No API key, or none that is good. Facts: why, `revoked` or `expired`, told only to whoever has the key."""
+
+    code = "invalid_key"
+
+
 class InvalidCredentials(DomainError):
     """One answer for everything that must not be told apart."""
 
@@ -118,7 +125,7 @@ class AccountChoice(DomainError):
 
 
 class SeatsFull(DomainError):
-    """Facts: seats, in_use, holders, choices, ticket, and seat_request, the one that waits for an answer, for whoever could ask."""
+    """Facts: seats, in_use, held for those who wait, holders, choices, ticket, and seat_request, the open one, for whoever could ask."""
 
     code = "seats_full"
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -17,7 +18,10 @@ from tenants.door import Door
 from tenants.effects import Effects
 from tenants.entering import Keys
 from tenants.errors import DomainError
+from tenants.happenings import Happenings
 from tenants.passwords import Hasher
+from tenants.seat_history import write_befallen
+from tenants.seat_verdicts import Befallen
 from tenants.seats import Seats
 from tenants.sessions import REMEMBER_SECONDS, Tokens
 from tenants.settings import Settings
@@ -43,6 +47,8 @@ class HotState:
         """`bell` tells the worker that mail is owed; without one its sweep finds it."""
         self._seats = seats
         self._bell = bell
+        #: Lets in whoever waits in an account whose licence may have more room now.
+        self.let_in: Callable[[UUID], None] | None = None
 
     async def announce(self, effects: Effects) -> object:
         """Mark every account that changes. Raises Unavailable while Redis is away."""
@@ -60,12 +66,12 @@ class HotState:
                     session_id=ended.session_id,
                     why=ended.reason,
                     remember=REMEMBER_SECONDS,
+                    heir=ended.heir,
                 )
                 for ended in effects.ended
             )
             await _all(
-                self._seats.settle(account_id, str(announced), raised=account_id in effects.raised)
-                for account_id in effects.accounts
+                self._settle(account_id, str(announced), raised=account_id in effects.raised) for account_id in effects.accounts
             )
         except DomainError:
             log.warning("settled late: Redis went away after a commit")
@@ -75,10 +81,14 @@ class HotState:
             except Exception:  # noqa: BLE001 - whatever rings, a lost bell must not fail a committed request; the sweep finds the mail
                 log.warning("bell lost: the sweep will find the mail")
 
+    async def _settle(self, account_id: UUID, change: str, *, raised: bool) -> None:
+        if await self._seats.settle(account_id, change, raised=raised) and self.let_in is not None:
+            self.let_in(account_id)
+
     async def withdraw(self, effects: Effects, announced: object) -> None:
         """Take the marks back after a rollback."""
         with suppress(DomainError):
-            await _all(self._seats.settle(account_id, str(announced), raised=False) for account_id in effects.accounts)
+            await _all(self._settle(account_id, str(announced), raised=False) for account_id in effects.accounts)
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -107,6 +117,7 @@ class House:
     door: Door
     hasher: Hasher
     attempts: Attempts
+    happenings: Happenings
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -136,6 +147,7 @@ class House:
         """Finish what was left for later, then close every connection; each of them, even if one fails."""
         await self.finish()
         self.hasher.close()
+        await self.happenings.close()
         await asyncio.gather(self.valkey.close(), self.database.close(), return_exceptions=True)
 
 
@@ -143,17 +155,20 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
     """Build a process's house. Nothing connects yet; raises CatalogueError for a catalogue that cannot be served."""
     catalogue = load_catalogue(settings.catalogue)
     signer = Signer(settings.secret_key.get_secret_value())
-    valkey = Valkey(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    valkey = Valkey(redis_url)
     seats = Seats(valkey)
+    outside = HotState(seats, bell)
     database = Database(
         settings.database_url.get_secret_value(),
-        outside=HotState(seats, bell),
+        outside=outside,
         reach=follow_visitors,
         pool_size=settings.database_pool,
         names_account=names_account,
     )
     tokens = Tokens(signer)
-    return House(
+    door = Door(database=database, seats=seats, catalogue=catalogue, tokens=tokens)
+    house = House(
         settings=settings,
         catalogue=catalogue,
         signer=signer,
@@ -161,7 +176,18 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
         seats=seats,
         database=database,
         tokens=tokens,
-        door=Door(database=database, seats=seats, catalogue=catalogue, tokens=tokens),
+        door=door,
         hasher=Hasher(settings),
         attempts=Attempts(settings, signer, valkey),
+        happenings=Happenings(redis_url, valkey),
     )
+    outside.let_in = lambda account_id: house.later(door.let_in(account_id))
+    in_turn = asyncio.Lock()
+
+    async def write_down(account_id: UUID, befallen: tuple[Befallen, ...]) -> None:
+        # One after the other: the history tells them in the order in which they befell.
+        async with in_turn:
+            await write_befallen(database, account_id, befallen)
+
+    seats.witness = lambda account_id, befallen: house.later(write_down(account_id, befallen))
+    return house

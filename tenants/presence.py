@@ -16,27 +16,34 @@ from tenants.users import User
 SeatState = Literal["working", "idle", "lost", "lingering", "none"]
 # Holding a seat without a request for this long is shown as idle.
 IDLE_AFTER = timedelta(minutes=5)
+# As `seating.lua` has it.
+LINGERS_FOR = timedelta(seconds=60)
+
+
+def seat_state(presence: Presence, holder: UUID, row: SignedInSession) -> SeatState:
+    """Whether the session's holder has a seat, and whether somebody is there (seat rule 5)."""
+    lease, now = presence.lease_of(holder), datetime.now(UTC)
+    if row.management or lease is None:
+        return "none"
+    closed, safe = presence.closed.get(holder), presence.safe.get(row.id)
+    # A lease that was prolonged after the page was closed is no longer about to end.
+    if closed is not None and lease <= closed + LINGERS_FOR:
+        return "lingering"
+    if safe is not None and safe <= now:
+        return "lost"
+    return "idle" if now - presence.seen.get(row.id, row.started_at) > IDLE_AFTER else "working"
 
 
 async def seat_states(session: AsyncSession, presence: Presence, rows: list[tuple[SignedInSession, User]]) -> dict[UUID, SeatState]:
     """For each session of the account entered: whether it holds a seat, and whether its person works."""
     unit = (await get_account(session, entered(session))).seat_unit
-    now = datetime.now(UTC)
-    states: dict[UUID, SeatState] = {}
-    for row, user in rows:
-        lease = presence.leases.get(user.id if unit == "user" else row.id)
-        if lease is None or lease <= now:
-            states[row.id] = "none"
-        else:
-            states[row.id] = "idle" if now - presence.seen.get(row.id, row.started_at) > IDLE_AFTER else "working"
-    return states
+    return {row.id: seat_state(presence, user.id if unit == "user" else row.id, row) for row, user in rows}
 
 
 async def find_at_work(session: AsyncSession, presence: Presence) -> list[UUID]:
     """Users of the account entered who have a live session that holds a seat now."""
     unit = (await get_account(session, entered(session))).seat_unit
-    now = datetime.now(UTC)
-    holders = [holder for holder, until in presence.leases.items() if until > now]
+    holders = [holder for holder in presence.leases | presence.allowance if presence.lease_of(holder) is not None]
     found = await session.scalars(
         select(SignedInSession.user_id)
         .distinct()

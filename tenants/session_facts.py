@@ -16,7 +16,7 @@ from tenants.errors import NotSignedIn
 from tenants.licence_phases import Phase, Stage, grace_end, stage_at
 from tenants.restrictions import HIDDEN_SQL
 from tenants.roles import OWN_RIGHTS_SQL
-from tenants.seats import HotCopy, Policy
+from tenants.seat_verdicts import HotCopy, Policy
 from tenants.users import STANDING_SQL
 
 
@@ -47,6 +47,8 @@ class Blob(msgspec.Struct, array_like=True):
     phase_until: datetime | None = None
     #: What the person may give: their rights as if the licence ran. Empty while it does, and they are the same.
     giving: str = ""
+    #: Whether the session holds no seat, and may do no more than make room.
+    management: bool = False
     #: Of a visitor. Their `user_id` is the one that they have at home.
     visit: Visiting | None = None
 
@@ -89,6 +91,7 @@ class Facts(NamedTuple):
     options: list[str]
     hidden: list[str]
     existing: list[UUID]
+    management: bool
     now: datetime
 
     @property
@@ -119,7 +122,7 @@ SELECT s.id, s.account_id, s.user_id, s.token_digest, s.started_at, s.expires_at
        i.language, a.kind, a.slug, a.name, a.standing, a.time_zone, a.seat_unit, l.starts_on, l.ends_on, l.options,
        {HIDDEN_SQL},
        ARRAY(SELECT d.id FROM departments d WHERE d.account_id = s.account_id AND d.archived_at IS NULL),
-       now()
+       s.management, now()
 """  # noqa: S608 - of constants
 _JOINED = """
   JOIN identities i ON i.id = u.identity_id JOIN accounts a ON a.id = s.account_id JOIN licences l ON l.account_id = s.account_id
@@ -134,11 +137,11 @@ _WRITE = f"""
 WITH u AS (
     UPDATE users u SET last_login_at = now() WHERE u.account_id = $1 AND u.id = $3 AND {STANDING_SQL} = 'active' RETURNING *
 ), s AS (
-    INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at, ip, device)
-    SELECT $1, $2, u.id, $4, now() + make_interval(hours => $5), $6, $7 FROM u
+    INSERT INTO sessions (account_id, id, user_id, token_digest, expires_at, ip, device, management)
+    SELECT $1, $2, u.id, $4, now() + make_interval(hours => $5), $6, $7, $8 FROM u
     RETURNING *
 ), a AS (
-    {inserted_from("u", first=8)}
+    {inserted_from("u", first=9)}
 ) {_FACTS}
   FROM s JOIN u ON u.account_id = s.account_id AND u.id = s.user_id {_JOINED}
 """  # noqa: S608 - of constants
@@ -159,17 +162,18 @@ async def write_session(
     digest: bytes,
     hours: int,
     origin: Origin,
+    management: bool,
     line: list[Any],
 ) -> Facts | None:
     """A new session of the account entered, for `hours`, with its line of activity; None when the user may no longer enter."""
-    row = await plain.row(_WRITE, account_id, session_id, user_id, digest, hours, origin.ip, origin.device, *line)
+    row = await plain.row(_WRITE, account_id, session_id, user_id, digest, hours, origin.ip, origin.device, management, *line)
     return Facts(*row) if row is not None else None
 
 
 _POLICY = """
 SELECT l.seats, a.idle_timeout, (SELECT count(*) FROM sessions s
                                   WHERE s.account_id = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND s.user_id IS NOT NULL),
-       a.time_zone, clock_timestamp(),
+       a.time_zone, clock_timestamp(), a.reclaim_after, l.accountant_seats,
        ARRAY(SELECT (b.seats, b.starts_at, b.ends_at, b.days, b.from_minute, b.to_minute) FROM boosts b
               WHERE b.account_id = $1 AND b.ended_at IS NULL AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   FROM licences l JOIN accounts a ON a.id = l.account_id WHERE l.account_id = $1
@@ -184,12 +188,19 @@ async def read_policy(plain: Plain, account_id: UUID) -> tuple[Policy, int]:
     row = await plain.row(_POLICY, account_id)
     if row is None:
         raise NotSignedIn
-    seats, idle, alive, time_zone, now, boosts = row
+    seats, idle, alive, time_zone, now, reclaim, accountants, boosts = row
     more, changes_at = seats_at([Timing(*boost) for boost in boosts], time_zone, now)
     here = now.astimezone(ZoneInfo(time_zone))
     tomorrow = datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo)
     until = min(tomorrow, changes_at or tomorrow)
-    policy = Policy(seats + more, timedelta(minutes=idle), holds_for=until - now, utc_offset=here.utcoffset() or timedelta(0))
+    policy = Policy(
+        seats + more,
+        timedelta(minutes=idle),
+        holds_for=until - now,
+        utc_offset=here.utcoffset() or timedelta(0),
+        reclaim=None if reclaim is None else timedelta(minutes=reclaim),
+        accountants=accountants,
+    )
     return policy, alive
 
 
@@ -207,6 +218,8 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
     existing = set(row.existing)
     whole = catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden)
     rights = catalogue.effective(row.kind, row.role, row.own_rights, options=row.options, hidden=row.hidden, phase=phase)
+    if row.management:
+        rights &= catalogue.making_room
     blob = Blob(
         catalogue=catalogue.digest,
         account_id=row.account_id,
@@ -230,9 +243,11 @@ def hot_copy(catalogue: Catalogue, row: Facts) -> HotCopy | None:
         ends_on=row.ends_on,
         phase_until=phase_until,
         giving=catalogue.mask(whole) if rights != whole else "",
+        management=row.management,
     )
     member = row.user_id if row.seat_unit == "user" else row.id
-    return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), min(ends))
+    wanted = "management" if row.management else catalogue.wants(row.role)
+    return HotCopy(row.account_id, row.id, row.user_id, member, row.token_digest, msgspec.json.encode(blob), min(ends), wanted)
 
 
 def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:
@@ -253,4 +268,5 @@ def actor_of(catalogue: Catalogue, blob: Blob) -> Actor:
         giving=catalogue.unmask(blob.giving) if blob.giving else None,
         account_name=blob.account_name,
         visit=blob.visit,
+        management=blob.management,
     )

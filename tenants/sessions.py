@@ -1,8 +1,5 @@
 """Sessions: somebody signed in, on one browser or device, in one account. Rows in PostgreSQL, a hot copy beside the seats."""
 
-import hashlib
-import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,20 +7,21 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tenants.accounts import get_account
 from tenants.activity import Event, record
 from tenants.actors import Actor, Person
+from tenants.bearer_tokens import BearerTokens, NewToken
 from tenants.database import AccountOwned, Base, Plain, entered
 from tenants.effects import EndedSession, effects_of
 from tenants.errors import NotFound
-from tenants.seats import SessionKey, session_key
-from tenants.tokens import Purpose, Signer, decoded, encoded
+from tenants.seat_keys import SessionKey, session_key
+from tenants.tokens import Purpose, Signer
 from tenants.users import User
 from tenants.visits import Visit, end_visits, end_visits_of
 
 # How long a token is told why its session ended.
 REMEMBER_SECONDS = 24 * 3600
 _PREFIX = "ptl_"
-_TAG = 8
 
 
 class SignedInSession(AccountOwned, Base):
@@ -48,44 +46,35 @@ class SignedInSession(AccountOwned, Base):
     ended_by: Mapped[str | None] = mapped_column(comment="name, as it was")
     ip: Mapped[str | None] = mapped_column()
     device: Mapped[str | None] = mapped_column()
-
-
-@dataclass(frozen=True, slots=True)
-class NewToken:
-    """A session's token, shown once, and what is kept of it."""
-
-    text: str
-    digest: bytes
+    management: Mapped[bool] = mapped_column(
+        default=False, server_default="false", comment="began with the pool full: holds no seat, and may only make room"
+    )
 
 
 class Tokens:
-    """Makes and reads session tokens: account, session, 256 random bits, and a tag that spares PostgreSQL a look-up for made-up ones."""
+    """Makes and reads session tokens. What was read is kept: every request brings one."""
 
     def __init__(self, signer: Signer) -> None:
         """Keys for the tags come from the installation's signer."""
-        self._signer = signer
+        self._tokens = BearerTokens(signer, Purpose.SESSION, prefix=_PREFIX)
         self._read: dict[str, SessionKey] = {}
 
     def new(self, account_id: UUID, session_id: UUID) -> NewToken:
         """A fresh token for a session."""
-        body = account_id.bytes + session_id.bytes + secrets.token_bytes(32)
-        return NewToken(_PREFIX + encoded(body + self._tag(body)), _digest(body))
+        return self._tokens.new(account_id, session_id)
 
     def read(self, token: str) -> SessionKey | None:
         """Where the token leads; None for what was never one of ours."""
         key = self._read.get(token)
         if key is None:
-            raw = decoded(token.removeprefix(_PREFIX)) if token.startswith(_PREFIX) else None
-            if raw is None or len(raw) != 64 + _TAG or not secrets.compare_digest(raw[64:], self._tag(raw[:64])):
+            found = self._tokens.read(token)
+            if found is None:
                 return None
-            key = session_key(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), _digest(raw[:64]))
+            key = session_key(found.account_id, found.row_id, found.digest)
             if len(self._read) >= 20_000:
                 self._read.clear()
             self._read[token] = key
         return key
-
-    def _tag(self, body: bytes) -> bytes:
-        return self._signer.tag(Purpose.SESSION, body)[:_TAG]
 
 
 async def search_alive(session: AsyncSession, *, user_id: UUID | None = None) -> list[tuple[SignedInSession, User]]:
@@ -121,13 +110,19 @@ async def search_visits(session: AsyncSession) -> list[tuple[SignedInSession, Vi
 
 
 async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, reason: str | None = None) -> None:
-    """End one's own session, or another's or a visit with the right. NotFound for what is not live here or may not be seen."""
+    """End one's own session, or another's or a visit with the right. NotFound for what is not live here or may not be seen.
+
+    Who is there to manage and gives no reason wants room: they get the seat, and whoever had it may return first (seat rule 11).
+    """
     row = await session.scalar(
         select(SignedInSession)
         .where(SignedInSession.account_id == entered(session), SignedInSession.id == session_id, SignedInSession.ended_at.is_(None))
         .with_for_update()
     )
     if row is None:
+        if session_id == by.session_id:
+            # Somebody else ended it this very moment: what was wanted is so.
+            return
         raise NotFound
     own = row.id == by.session_id
     theirs = own or row.user_id == by.user_id
@@ -135,11 +130,12 @@ async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, rea
         raise NotFound
     if not theirs:
         by.must("sessions.end")
-    why = "signed_out" if own else "ended_by_self" if theirs else "ended_by_administrator"
+    for_room = by.management and not theirs and reason is None
+    why = "signed_out" if own else "ended_by_self" if theirs else "ended_for_room" if for_room else "ended_by_administrator"
     if row.visit_id is not None:
         await end_visits(session, [row.visit_id], by=by, why=why, reason=reason)
         return
-    await _end(session, [row.id], why=why, by=by.name)
+    await _end(session, [row.id], why=why, by=by.name, heir=await _holder(session, by) if for_room else None)
     user = await session.get_one(User, (row.account_id, row.user_id))
     record(
         session,
@@ -150,6 +146,20 @@ async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, rea
         reason=reason,
         session_id=row.id,
     )
+
+
+async def become_ordinary(session: AsyncSession, session_id: UUID) -> None:
+    """A session of the account entered that was there to manage has a seat now. Nothing when it had one already."""
+    row = await session.scalar(
+        update(SignedInSession)
+        .where(SignedInSession.account_id == entered(session), SignedInSession.id == session_id, SignedInSession.management)
+        .values(management=False)
+        .returning(SignedInSession.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    if row is not None:
+        user = await session.get_one(User, (entered(session), row))
+        record(session, Event.SESSION_SEATED, by=None, on=("user", user.id, user.label), session_id=session_id)
 
 
 async def end_sessions_of(
@@ -176,7 +186,13 @@ async def mark_replaced(plain: Plain, account_id: UUID, ids: list[UUID], *, why:
         plain.effects.ended.append(EndedSession(account_id, user_id, session_id, why))
 
 
-async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | None) -> None:
+async def _holder(session: AsyncSession, of: Actor) -> UUID:
+    # Who would hold the seat of the actor's session.
+    unit = (await get_account(session, entered(session))).seat_unit
+    return of.user_id if unit == "user" else of.session_id
+
+
+async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | None, heir: UUID | None = None) -> None:
     if not ids:
         return
     rows = await session.execute(
@@ -186,8 +202,4 @@ async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | No
         .returning(SignedInSession.id, func.coalesce(SignedInSession.user_id, SignedInSession.id).label("whose"))
         .execution_options(synchronize_session=False)
     )
-    effects_of(session).ended.extend(EndedSession(entered(session), row.whose, row.id, why) for row in rows)
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
+    effects_of(session).ended.extend(EndedSession(entered(session), row.whose, row.id, why, heir) for row in rows)

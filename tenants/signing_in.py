@@ -22,7 +22,7 @@ from tenants.errors import AccountChoice, InvalidCredentials, NotFound, Password
 from tenants.identities import Identity, normal_email
 from tenants.invitation_links import find_own_choice
 from tenants.passwords import must_fit
-from tenants.seats import SessionKey
+from tenants.seat_keys import SessionKey
 from tenants.tickets import Candidate, candidate_of, make_ticket, read_ticket
 from tenants.tokens import Signer
 from tenants.users import DirectoryEntry
@@ -37,12 +37,14 @@ async def sign_in(
     origin: Origin,
     replace: UUID | None = None,
     previous: SessionKey | None = None,
+    management: bool = False,
 ) -> SignedIn:
     """Open a session by address and password.
 
     `account` is a slug; `replace` a live session to end for room (one's own, or another's with `sessions.end`); `previous` the
-    session that the same browser holds. Raises InvalidCredentials, PasswordNeeded, UserSuspended, AccountUnavailable,
-    AccountChoice, SeatsFull, TooManyAttempts, Busy, Unavailable; Invalid for what cannot be an address or a password.
+    session that the same browser holds; `management` as for `enter_account`. Raises InvalidCredentials, PasswordNeeded,
+    UserSuspended, AccountUnavailable, AccountChoice, SeatsFull, Forbidden, TooManyAttempts, Busy, Unavailable; Invalid for what
+    cannot be an address or a password.
     """
     must_fit(password)
     address = normal_email(email)
@@ -62,25 +64,42 @@ async def sign_in(
         await _renew_hash(keys, known.chosen.identity_id, known.password_hash, password)
     giving_back = asyncio.create_task(guess.was_right())
     try:
-        return await enter_account(keys, candidate_of(known.chosen), origin=origin, replace=replace, previous=previous)
+        candidate = candidate_of(known.chosen)
+        return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous, management=management)
     finally:
         with suppress(Unavailable):
             await giving_back
 
 
 async def sign_in_with_ticket(
-    keys: Keys, *, ticket: str, origin: Origin, replace: UUID | None = None, previous: SessionKey | None = None
+    keys: Keys,
+    *,
+    ticket: str,
+    origin: Origin,
+    replace: UUID | None = None,
+    previous: SessionKey | None = None,
+    management: bool = False,
 ) -> SignedIn:
     """Try again after SeatsFull without the password. Raises as `sign_in`; InvalidCredentials when the ticket's time is over."""
     candidate = await holder_of(keys, ticket)
-    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous)
+    return await enter_account(keys, candidate, origin=origin, replace=replace, previous=previous, management=management)
+
+
+_PROVEN = """
+SELECT credentials_version FROM identities
+ WHERE id = $1 AND ($3::uuid IS NULL OR EXISTS (
+       SELECT FROM sessions s WHERE s.account_id = $2 AND s.id = $3 AND s.ended_at IS NULL AND s.expires_at > now()))
+"""
 
 
 async def holder_of(keys: Keys, ticket: str) -> Candidate:
-    """Whom a ticket stands for, while it is good and the password is still the one that it followed. Raises InvalidCredentials."""
+    """Whom a ticket stands for, while it is good and what it followed still is: the password, or the session.
+
+    Raises InvalidCredentials.
+    """
     candidate = read_ticket(keys.signer, ticket)
     async with keys.door.database.plain(candidate.account_id) as plain:
-        version = await plain.row("SELECT credentials_version FROM identities WHERE id = $1", candidate.identity_id)
+        version = await plain.row(_PROVEN, candidate.identity_id, candidate.account_id, candidate.session_id)
     if version is None or version[0] != candidate.credentials_version:
         raise InvalidCredentials
     return candidate
@@ -110,7 +129,7 @@ async def switch_account(keys: Keys, actor: Actor, *, account: str, origin: Orig
         ).one_or_none()
         if row is None:
             raise NotFound
-    return await enter_account(keys, candidate_of(row), origin=origin, replace=None, previous=previous)
+    return await enter_account(keys, candidate_of(row), origin=origin, previous=previous)
 
 
 async def search_places(session: AsyncSession, identity_id: UUID) -> list[tuple[str, str]]:

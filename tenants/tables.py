@@ -2,6 +2,7 @@
 
 from tenants.accounts import Account
 from tenants.activity import Activity
+from tenants.api_keys import ApiKey
 from tenants.boosts import Boost
 from tenants.brands import Brand
 from tenants.client_figures import ClientFigures
@@ -29,6 +30,7 @@ __all__ = [
     "Account",
     "AccountOwned",
     "Activity",
+    "ApiKey",
     "Base",
     "Boost",
     "Brand",

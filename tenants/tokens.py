@@ -28,8 +28,10 @@ class Purpose(StrEnum):
     FORM = "form"
     CURSOR = "cursor"
     SESSION = "session"
+    API_KEY = "api-key"
     DEVICE = "device"
     IDEMPOTENCY = "idempotency"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenants.database import Base, array_of, entered
-from tenants.seats import Figures
+from tenants.seat_figures import Figures
 
 KEPT_MONTHS = 25
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -25,6 +25,7 @@ ANSWER_WITHIN = 2.0  # seconds; later than that the server counts as away
 _RETRY_AFTER = 1.0
 
 Part = bytes | str | int
+W = TypeVar("W", bound="Wire")
 
 
 class Script:
@@ -47,7 +48,7 @@ class Valkey:
     def __init__(self, url: str) -> None:
         """`redis://`, `rediss://` or `unix://`, as redis-py reads them."""
         self._url = url
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._connecting: asyncio.Lock = asyncio.Lock()
         self._not_before = 0.0
 
@@ -56,7 +57,7 @@ class Valkey:
         wire = self._wire
         if wire is None or wire.broken:
             wire = await self._connect()
-        answer = await wire.send(_packed(*parts))
+        answer = await wire.send(packed(*parts))
         if isinstance(answer, hiredis.ReplyError):
             raise answer
         return answer
@@ -66,7 +67,7 @@ class Valkey:
         wire = self._wire
         if wire is None or wire.broken:
             wire = await self._connect()
-        answer = await wire.send(_packed(b"EVALSHA", script.digest, len(keys), *keys, *arguments))
+        answer = await wire.send(packed(b"EVALSHA", script.digest, len(keys), *keys, *arguments))
         if isinstance(answer, hiredis.ReplyError):
             if not str(answer).startswith("NOSCRIPT"):
                 raise _refusal(answer)
@@ -79,21 +80,21 @@ class Valkey:
             self._wire.drop()
             self._wire = None
 
-    async def _connect(self) -> "_Wire":
+    async def _connect(self) -> "Wire":
         async with self._connecting:
             if self._wire is not None and not self._wire.broken:
                 return self._wire
             if monotonic() < self._not_before:
                 raise Unavailable(retry_after=2)
             try:
-                self._wire = await asyncio.wait_for(_open(self._url), ANSWER_WITHIN)
+                self._wire = await asyncio.wait_for(open_wire(self._url, Wire), ANSWER_WITHIN)
             except (OSError, TimeoutError, hiredis.HiredisError) as error:
                 self._not_before = monotonic() + _RETRY_AFTER / 10
                 raise Unavailable(retry_after=2) from error
             return self._wire
 
 
-class _Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol):
     """One connection: bytes out in order, answers back in the same order."""
 
     def __init__(self) -> None:
@@ -125,9 +126,12 @@ class _Wire(asyncio.Protocol):
         self._reader.feed(data)
         gets: Callable[[], Any] = self._reader.gets
         while (answer := gets()) is not False:
-            future, _ = self._waiting.popleft()
-            if not future.done():
-                future.set_result(answer)
+            self.take(answer)
+
+    def take(self, answer: Any) -> None:
+        future, _ = self._waiting.popleft()
+        if not future.done():
+            future.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.drop()
@@ -155,16 +159,17 @@ class _Wire(asyncio.Protocol):
             self._watch = self._loop.call_later(ANSWER_WITHIN / 4, self._look)
 
 
-async def _open(url: str) -> _Wire:
+async def open_wire(url: str, make: Callable[[], W]) -> W:
+    """A connection that has said who it is. Raises OSError, hiredis.HiredisError or Unavailable."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     query = parse_qs(parts.query)
     if parts.scheme == "unix":
-        _, wire = await loop.create_unix_connection(_Wire, parts.path)
+        _, wire = await loop.create_unix_connection(make, parts.path)
         database = query.get("db", ["0"])[0]
     else:
         secure = ssl.create_default_context() if parts.scheme == "rediss" else None
-        _, wire = await loop.create_connection(_Wire, parts.hostname or "localhost", parts.port or 6379, ssl=secure)
+        _, wire = await loop.create_connection(make, parts.hostname or "localhost", parts.port or 6379, ssl=secure)
         database = parts.path.strip("/") or query.get("db", ["0"])[0]
     try:
         if parts.password:
@@ -180,15 +185,16 @@ async def _open(url: str) -> _Wire:
     return wire
 
 
-async def _said_yes(wire: _Wire, *parts: Part) -> None:
-    answer = await wire.send(_packed(*parts))
+async def _said_yes(wire: Wire, *parts: Part) -> None:
+    answer = await wire.send(packed(*parts))
     if isinstance(answer, hiredis.ReplyError):
         raise answer
 
 
-def _packed(*parts: Part) -> bytes:
-    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
-    return packed
+def packed(*parts: Part) -> bytes:
+    """A command as the server reads it."""
+    command: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
+    return command
 
 
 def _refusal(answer: hiredis.ReplyError) -> Exception:

@@ -12,7 +12,7 @@ from tenants.database import Plain
 from tenants.licence_phases import Stage, stage_at
 from tenants.restrictions import HIDDEN_SQL
 from tenants.roles import OWN_RIGHTS_SQL
-from tenants.seats import HotCopy
+from tenants.seat_verdicts import HotCopy
 from tenants.session_facts import Blob
 from tenants.users import STANDING_SQL
 

@@ -12,12 +12,13 @@ from tenants import outbox
 from tenants.accounts import Account, hold_account
 from tenants.activity import Event, record
 from tenants.actors import Actor, Visiting
+from tenants.bearer_tokens import NewToken
 from tenants.catalogue import Catalogue
 from tenants.database import enter, entered
 from tenants.errors import AccountUnavailable, Invalid, NotFound, NotSignedIn, VisitNotAllowed
 from tenants.licences import lock_licence
 from tenants.outbox import Letter
-from tenants.sessions import NewToken, SignedInSession, Tokens
+from tenants.sessions import SignedInSession, Tokens
 from tenants.texts import one_line
 from tenants.users import active_administrators
 from tenants.visit_permissions import LONGEST_REASON, VisitPermission, find_offer, use_offer

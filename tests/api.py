@@ -1,7 +1,8 @@
 """A client of the API for tests: says who calls, returns plain responses."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -49,13 +50,41 @@ class Api:
 
 
 def full_path(path: str) -> str:
-    """Where a call is: under /api/v1, but for the gate."""
-    return path if path.startswith("/gate/") else f"/api/v1{path}"
+    """Where a call is: under /api/v1, but for the gate and what RFC 7662 calls elsewhere."""
+    return path if path.startswith(("/gate/", "/oauth/")) else f"/api/v1{path}"
+
+
+class _Brief:
+    """The application for a client that reads whole answers: whoever listens to events leaves after the first ones."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        listens, heard = False, asyncio.Event()
+
+        async def send_and_look(message: Any) -> None:
+            nonlocal listens
+            if message["type"] == "http.response.start":
+                listens = (b"content-type", b"text/event-stream") in message["headers"]
+            await send(message)
+            if b"event:" in message.get("body", b""):
+                heard.set()
+
+        async def receive_or_leave() -> Any:
+            if not listens:
+                return await receive()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await heard.wait()
+            return {"type": "http.disconnect"}
+
+        await self._app(scope, receive_or_leave, send_and_look)
 
 
 @asynccontextmanager
 async def open_client(app: Any, *, ip: str = "127.0.0.1", raise_app_exceptions: bool = True) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client straight into an application."""
-    transport = httpx.ASGITransport(app=app, client=(ip, 40000), raise_app_exceptions=raise_app_exceptions)
+    transport = httpx.ASGITransport(app=_Brief(app), client=(ip, 40000), raise_app_exceptions=raise_app_exceptions)
     async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as client:
         yield client

@@ -26,6 +26,7 @@ class Row:
 # A new operation without a row here fails the test below.
 ROWS: dict[str, Row] = {
     "GET /session": Row(),
+    "GET /session/events": Row(),
     "GET /gate/check": Row(),
     "GET /sessions": Row(),
     "DELETE /sessions/{session_id}": Row(path="nobody"),
@@ -68,10 +69,27 @@ ROWS: dict[str, Row] = {
     "POST /seat-requests/{request_id}/approve": Row(path="nobody", body={"seats": 1}),
     "POST /seat-requests/{request_id}/refuse": Row(path="nobody", body={}),
     "POST /seat-requests/by-ticket": Row(body={"ticket": "x", "seats": 1}),
+    "POST /seats/queue": Row(body={"ticket": "x"}),
+    "GET /seats/queue": Row(),
+    "DELETE /seats/queue": Row(),
+    "GET /account/queue": Row(),
+    "DELETE /account/queue": Row(),
+    "DELETE /account/queue/{user_id}": Row(path="nobody"),
+    "POST /seats/handovers": Row(body={}),
+    "GET /seats/handovers": Row(),
+    "GET /seats/handovers/{handover_id}": Row(path="nobody"),
+    "DELETE /seats/handovers/{handover_id}": Row(path="nobody"),
+    "POST /seats/handovers/{handover_id}/answer": Row(path="nobody", body={"answer": "no"}),
     "GET /account/visits": Row(),
     # Tried only: the operator's account has nobody to let in, and no other account lets in somebody without a right.
     "POST /account/visits": Row(body={"visitor": "reseller", "once": True, "rights": []}),
     "DELETE /account/visits/{permission_id}": Row(path="nobody"),
+    # Tried only: each key that is made has a text of its own.
+    "POST /api-keys": Row(body={"name": "new@nowhere", "scopes": ["sessions.introspect"], "expires_at": "2020-01-01T00:00:00Z"}),
+    "GET /api-keys": Row(),
+    "DELETE /api-keys/{key_id}": Row(path="nobody"),
+    # Refused to every session; tests/service/test_introspection.py asks about the tokens of other accounts with a key.
+    "POST /oauth/introspect": Row(),
     "GET /account/seats": Row(),
     "GET /account/seats/export": Row(),
     "GET /catalogue": Row(),
@@ -94,6 +112,7 @@ ROWS: dict[str, Row] = {
     "POST /email-changes": Row(body={"email": "nobody@nowhere.example.com", "password": PASSWORD}),
     "POST /email-changes/confirm": Row(body={"token": "x"}),
     "POST /email-changes/revoke": Row(body={"token": "x"}),
+    "POST /session/heartbeat": Row(body={"closing": False}),
     "POST /session/switch": Row(body={"account": "nowhere"}),
     "POST /login": Row(
         body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})
@@ -121,6 +140,8 @@ FITTING = {
     "session_id": ("session",),
     "request_id": ("seat_request",),
     "permission_id": ("visit_permission",),
+    "key_id": ("api_key",),
+    "handover_id": ("handover",),
     "replace_session": ("session",),
     "email": ("email",),
     "account": ("slug",),

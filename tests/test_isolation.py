@@ -125,7 +125,10 @@ async def _people_at_work(world: World, api: Api) -> None:
     assert hidden.status_code == 200, hidden.text
     asked = await api.post("/account/seat-requests", {"seats": 2, "reason": "More for Bravissimo"}, by=ada)
     assert asked.status_code == 201, asked.text
+    handover = await _somebody_without_a_seat(world, api)
     one = world.database.fetchval
+    key = await api.post("/api-keys", {"name": "Key of Bravissimo", "scopes": ["sessions.introspect"]}, by=ada)
+    assert key.status_code == 201, key.text
     boost = "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) SELECT $1, gen_random_uuid(), 1, now(), now() + '1 day', 'S'"
     await world.database.execute(boost, b.account_id)
     identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
@@ -135,6 +138,8 @@ async def _people_at_work(world: World, api: Api) -> None:
         "user_invited": invited,
         "session": session,
         "seat_request": asked.json()["id"],
+        "api_key": key.json()["id"],
+        "handover": handover,
         "role": role,
         "department": department,
         "identity": str(identities[0][0]),
@@ -155,6 +160,16 @@ async def _people_at_work(world: World, api: Api) -> None:
     world.strings = {text for person in b.people for text in (person.email, person.name, str(person.user_id))}
     world.strings |= {world.ids[kind] for kind in world.ids if kind not in {"cursor", "ticket", "invitation_token", "reset_token"}}
     world.strings |= {"Bravissimo", "invitee@bravissimo", "Ines of", *(str(i[0]) for i in identities)}
+
+
+async def _somebody_without_a_seat(world: World, api: Api) -> str:
+    """Waits in line, and asks a colleague: the id of that."""
+    await make.set_seats(world.house, world.b, 2)
+    ticket = (await api.sign_in(world.b.staff[2])).json()["ticket"]
+    waits = await api.post("/seats/queue", {"ticket": ticket})
+    asked = await api.post("/seats/handovers", {"ticket": ticket})
+    assert (waits.status_code, asked.status_code) == (201, 201), asked.text
+    return str(asked.json()["id"])
 
 
 async def _somebody_on_a_visit(world: World, api: Api, seller: Company) -> None:

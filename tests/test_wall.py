@@ -134,6 +134,8 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
                 " FROM visit_permissions p WHERE p.account_id = :a",
                 "INSERT INTO roles (account_id, id, name, rights) VALUES (:a, :i, 'Own', '{}')",
                 "INSERT INTO departments (account_id, id, name) VALUES (:a, :i, 'Paris')",
+                "INSERT INTO api_keys (account_id, id, name, scopes, key_digest, prefix, ending, created_by)"
+                " VALUES (:a, :i, 'Own', '{sessions.introspect}', 'x', 'x', 'x', 'Ada')",
                 "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) VALUES (:a, :i, 1, now(), now() + interval '1 day', 'S')",
                 "INSERT INTO licence_notices (account_id, ends_on, days) SELECT :a, current_date, 7 WHERE CAST(:i AS uuid) IS NOT NULL",
                 "INSERT INTO usage_days (account_id, day, part, peak, refused, sign_ins, waited_ms, idle_ms, taken, avoided)"

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from tenants import client_figures, usage
 from tenants.accounts import Account
 from tenants.house import House
-from tenants.seats import Figures
+from tenants.seat_figures import Figures
 
 _AT_ONCE = 100
 

@@ -27,6 +27,8 @@ Labels = dict[str, str]
 class AccountSettings(msgspec.Struct):
     """What an account decides for itself. `idle_timeout` in minutes; `restrictions` are sections hidden from all but administrators.
 
+    When the pool is full, a seat may be taken from whoever made no request for `reclaim_after` minutes; null is never.
+
     `admin_sets_password` says whether administrators may set the first password of somebody new.
     """
 
@@ -40,13 +42,14 @@ class AccountSettings(msgspec.Struct):
     seat_unit: Literal["user", "session"]
     sessions_per_user: int
     idle_timeout: int
+    reclaim_after: int | None
     show_holders: bool
     admin_sets_password: bool
     restrictions: list[str]
 
 
 class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Settings to change. `idle_timeout` in minutes (5 to 240)."""
+    """Settings to change. `idle_timeout` in minutes (5 to 240), `reclaim_after` too (1 to 240, null for never)."""
 
     name: AccountName | UnsetType = UNSET
     language: Literal["fr", "en"] | UnsetType = UNSET
@@ -54,6 +57,7 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
     seat_unit: Literal["user", "session"] | UnsetType = UNSET
     sessions_per_user: Annotated[int, msgspec.Meta(ge=1, le=10)] | UnsetType = UNSET
     idle_timeout: Annotated[int, msgspec.Meta(ge=5, le=240)] | UnsetType = UNSET
+    reclaim_after: Annotated[int, msgspec.Meta(ge=1, le=240)] | UnsetType | None = UNSET
     show_holders: bool | UnsetType = UNSET
     admin_sets_password: bool | UnsetType = UNSET
     restrictions: Sections | UnsetType = UNSET
@@ -226,6 +230,7 @@ async def _settings(session: AsyncSession, account: Account) -> AccountSettings:
         seat_unit=account.seat_unit,
         sessions_per_user=account.sessions_per_user,
         idle_timeout=account.idle_timeout,
+        reclaim_after=account.reclaim_after,
         show_holders=account.show_holders,
         admin_sets_password=account.admin_sets_password,
         restrictions=sorted(await restrictions.find_hidden(session, "account")),

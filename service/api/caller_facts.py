@@ -1,13 +1,13 @@
 """What is told of a session and whoever has it: the same facts after signing in, on a visit, and when somebody asks who they are."""
 
 from datetime import date, datetime
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from tenants.catalogue import AccountKind
 from tenants.licence_phases import Phase
+from tenants.seat_verdicts import SeatKind
 
 
 class SessionFacts(msgspec.Struct):
@@ -40,9 +40,9 @@ class AccountFacts(msgspec.Struct):
 
 
 class SeatFacts(msgspec.Struct):
-    """The seat that the session holds; a visit holds none."""
+    """The seat that the session holds: of the pool, or of the accountants' allowance. A visit and a session to manage hold none."""
 
-    kind: Literal["pool", "visit"]
+    kind: SeatKind
     since: datetime
 
 

@@ -1,4 +1,4 @@
-"""The console's stylesheet and icon."""
+"""The console's stylesheet, script and icon."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from service.routes import Open
 from tenants.errors import NotFound
 
 _FOLDER = Path(__file__).with_name("static")
-_TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _ASSETS = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in _FOLDER.iterdir() if path.suffix in _TYPES}
 
 

@@ -11,12 +11,13 @@ from service.authentication import COOKIE, Caller, cookie_value
 from tenants.catalogue import LANGUAGES
 from tenants.house import House
 from tenants.languages import chosen_language
-from tenants.seats import SessionKey
+from tenants.seat_keys import SessionKey
 from tenants.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
 
 FORM_COOKIE = "__Host-portillon-form"
+WAITING_COOKIE = "__Host-portillon-wait"
 LANGUAGE_COOKIE = "portillon-language"
 _ONE_YEAR = 365 * 24 * 3600
 _FORM_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -39,6 +40,21 @@ def session_cookie(token: str) -> Cookie:
 def no_session_cookie() -> Cookie:
     """Makes the browser forget the session."""
     return _cookie(COOKIE.decode(), "", max_age=0)
+
+
+def waiting_ticket(request: AnyRequest) -> str:
+    """The ticket of whoever waits for a place in this browser; empty when nobody does."""
+    return request.cookies.get(WAITING_COOKIE, "")
+
+
+def waiting_cookie(ticket: str) -> Cookie:
+    """So that a page which is only read knows who waits: a ticket has no business in an address. Gone with the browser."""
+    return _cookie(WAITING_COOKIE, ticket)
+
+
+def no_waiting_cookie() -> Cookie:
+    """Nobody waits here any more."""
+    return _cookie(WAITING_COOKIE, "", max_age=0)
 
 
 def form_key(request: AnyRequest) -> str | None:

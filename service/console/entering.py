@@ -1,22 +1,22 @@
 """Signing in and out: the page, the choice of an account, the limit, and a way on from each refusal."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from litestar.params import QueryParameter
 
 from service.console.branding import brand_of_account, brand_of_slug
-from service.console.browser import no_session_cookie, own_path, session_cookie
+from service.console.browser import no_session_cookie, no_waiting_cookie, own_path, session_cookie, waiting_ticket
 from service.console.forms import Fields
 from service.console.routes import form, page
 from service.console.view import Answer, View, ViewOf, status_of
-from service.console.words import ENDED, ENDED_OTHERWISE, ENDED_UNSAID, ago
+from service.console.words import ENDED, ENDED_OTHERWISE, RETURN_FIRST, ago
 from service.dependencies import Actor, Caller, House, Origin, Session
 from service.routes import Open
 from tenants import sessions, signing_in
 from tenants.actors import Origin as OriginOf
 from tenants.brands import Look
+from tenants.endings import Ending, read_ending
 from tenants.entering import SignedIn
 from tenants.errors import (
     DomainError,
@@ -30,9 +30,6 @@ from tenants.errors import (
 )
 from tenants.tickets import read_ticket
 
-# After this the end of a session is no news.
-_WORTH_TELLING = timedelta(days=1)
-
 _PAGE_OF = {
     "user_suspended": "suspended.html",
     "account_unavailable": "unavailable.html",
@@ -45,19 +42,21 @@ After = Annotated[str | None, QueryParameter(name="after", required=False, descr
 Seller = Annotated[
     str | None, QueryParameter(name="account", required=False, description="Slug of the reseller whose brand is shown")
 ]
+Told = Annotated[str | None, QueryParameter(name="ended", required=False, description="Why a session ended, signed")]
 Next = Annotated[str | None, QueryParameter(name="next", required=False, description="A path on this origin")]
 
 
 @page("/login", right=Open.TO_ANYONE)
-async def login_page(view: ViewOf, house: House, wanted: Next = None, after: After = None, account: Seller = None) -> Answer:
+async def login_page(view: ViewOf, wanted: Next = None, after: After = None, account: Seller = None, told: Told = None) -> Answer:
     """Address and password. Whoever is signed in already goes on. `account` shows its brand, as far as strangers may know it."""
     try:
-        ended = await _ended(view)
+        ended = await _ended(view, told)
     except _AlreadyIn:
         return view.go(own_path(wanted))
     said = view.say("You are signed out. Your place is free for a colleague.") if after == SIGN_OUT else None
-    brand = await brand_of_slug(house, account)
-    return show_login(view, next=own_path(wanted), ended=ended, said=said, brand=brand, seller=account if brand else None)
+    brand = await brand_of_slug(view.house, account)
+    seller = account if brand else None
+    return show_login(view, next=own_path(wanted), ended=ended, told=told if ended else None, said=said, brand=brand, seller=seller)
 
 
 @form("/login", right=Open.TO_ANYONE)
@@ -71,14 +70,14 @@ async def log_in(view: ViewOf, origin: Origin) -> Answer:
     return let_in(view, signed, to=own_path(fields.text("next")))
 
 
-@form("/logout", right=Open.TO_SIGNED_IN, without_seat=True, visitors=True)
+@form("/logout", right=Open.TO_SIGNED_IN, without_seat=True, visitors=True, management=True)
 async def log_out(view: ViewOf, session: Session, actor: Actor) -> Answer:
     """The session, or the visit, ends and its place is free at once."""
     await sessions.end_session(session, actor, actor.session_id)
     return view.go(f"/login?after={SIGN_OUT}", cookies=[no_session_cookie()])
 
 
-@form("/switch", right=Open.TO_SIGNED_IN)
+@form("/switch", right=Open.TO_SIGNED_IN, management=True)
 async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> Answer:
     """Work in another account of the same person."""
     fields = await view.fields()
@@ -95,7 +94,7 @@ async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> 
 def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "", **facts: Any) -> Answer:  # noqa: A002 - the field's name
     """The page to sign in, with what there is to say above the form."""
     known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": [], "seller": None}
-    asked = {"next": None if next == "/" else next, "account": facts.get("seller")}
+    asked = {"next": None if next == "/" else next, "account": facts.get("seller"), "ended": facts.pop("told", None)}
     query = urlencode({name: value for name, value in asked.items() if value}, safe="/", quote_via=quote)
     here = f"/login?{query}" if query else "/login"
     return view.show("login.html", status=status, here=here, next=next, email=email, **(known | facts))
@@ -108,7 +107,8 @@ async def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer
         return view.go(f"/invitation?token={quote(error.facts['token'])}")
     if error.code in _PAGE_OF:
         brand = await _brand_behind(view, error)
-        return view.show(_PAGE_OF[error.code], status=status_of(error), here="", brand=brand, next=wanted, **error.facts)
+        lost: dict[str, Any] = {"lost": None} if error.code == "seats_full" else {}
+        return view.show(_PAGE_OF[error.code], status=status_of(error), here="", brand=brand, next=wanted, **lost, **error.facts)
     seller = fields.slug("seller")
     brand = await brand_of_slug(view.house, seller)
     known: dict[str, Any] = {"next": wanted, "email": fields.text("email"), "brand": brand, "seller": seller if brand else None}
@@ -122,8 +122,9 @@ async def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer
 
 
 def let_in(view: View, signed: SignedIn, *, to: str) -> Answer:
-    """A new token for the new session; the cookie of the old one is overwritten."""
-    return view.go(to, cookies=[session_cookie(signed.token.text)])
+    """A new token for the new session; the cookie of the old one is overwritten. Whoever waited waits no more."""
+    waited = [no_waiting_cookie()] if waiting_ticket(view.request) else []
+    return view.go(to, cookies=[session_cookie(signed.token.text), *waited])
 
 
 async def _brand_behind(view: View, error: DomainError) -> Look | None:
@@ -146,35 +147,42 @@ async def _by_password(view: View, fields: Fields, origin: OriginOf) -> SignedIn
 
 
 async def _by_ticket(view: View, fields: Fields, origin: OriginOf) -> SignedIn:
-    keys, ticket, replace = view.house.keys, fields.text("ticket"), fields.id("replace")
+    keys, replace = view.house.keys, fields.id("replace")
+    given: dict[str, Any] = {"ticket": fields.text("ticket"), "origin": origin, "previous": view.session_key}
+    given["management"] = fields.text("management") == "yes"
     try:
-        return await signing_in.sign_in_with_ticket(keys, ticket=ticket, origin=origin, replace=replace, previous=view.session_key)
+        return await signing_in.sign_in_with_ticket(keys, replace=replace, **given)
     except NotFound:
         # The session to end is over already: its place may be free.
-        return await signing_in.sign_in_with_ticket(keys, ticket=ticket, origin=origin, previous=view.session_key)
+        return await signing_in.sign_in_with_ticket(keys, **given)
 
 
 class _AlreadyIn(Exception):
     """The browser's session is alive."""
 
 
-async def _ended(view: View) -> str | None:
-    # Why the session that this browser holds is over, as far as its holder may know.
+async def _ended(view: View, told: str | None) -> str | None:
+    # Why the session of this browser is over, or the one that it was sent here for, as far as its holder may know.
+    known = (await _ending(view), read_ending(view.house.signer, told) if told else None)
+    ending = next((each for each in known if each is not None and each.is_news), None)
+    if ending is None:
+        return None
+    text = ENDED.get(ending.reason, ENDED_OTHERWISE)
+    told_why = view.say(text, by=ending.by or view.say("Somebody"), when=ago(view.language, ending.at))
+    return f"{told_why} {view.say(RETURN_FIRST)}" if ending.may_return_first else told_why
+
+
+async def _ending(view: View) -> Ending | None:
     if view.session_key is None:
         return None
     try:
-        await view.house.door.find(view.session_key)
+        await view.house.door.look(view.session_key)
     except NotSignedIn as gone:
         ended = gone.facts.get("ended")
+        return None if ended is None else Ending(**ended)
     except Unavailable:
         return None
-    else:
-        raise _AlreadyIn
-    if ended is None or ended["reason"] in ENDED_UNSAID or datetime.now(UTC) - ended["at"] > _WORTH_TELLING:
-        return None
-    text = ENDED.get(ended["reason"], ENDED_OTHERWISE)
-    by = ended["by"] or view.say("Somebody")
-    return view.say(text, by=by, when=ago(view.language, ended["at"]))
+    raise _AlreadyIn
 
 
 routes = [login_page, log_in, log_out, switch]

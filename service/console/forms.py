@@ -11,7 +11,7 @@ from service.authentication import Caller
 from service.console.browser import AnyRequest, form_key
 from service.errors import CodedError
 from tenants.house import House
-from tenants.seats import SessionKey
+from tenants.seat_keys import SessionKey
 from tenants.tokens import Purpose, decoded, encoded
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name

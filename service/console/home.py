@@ -10,15 +10,17 @@ from service.console.routes import form, page
 from service.console.view import Answer, ViewOf
 from service.dependencies import Actor, Caller, House, Session
 from service.routes import Open
-from tenants import accounts, boosts, brands, licences, sessions, signing_in
+from service.waiting import people_in_line
+from tenants import accounts, boosts, brands, handovers, licences, sessions, signing_in
 from tenants.actors import Actor as ActorOf
 from tenants.catalogue import LANGUAGES
 from tenants.errors import NotFound
+from tenants.full_pool import ENDS
 from tenants.presence import seat_states
 from tenants.roles import read_palette
 
 
-@page("/", right=Open.TO_SIGNED_IN, visitors=True)
+@page("/", right=Open.TO_SIGNED_IN, visitors=True, management=True)
 async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Caller, house: House) -> Answer:
     """Who I am, and who works now: everybody with the right `sessions.view`, else one's own sessions and the numbers."""
     sees_all = actor.may("sessions.view")
@@ -27,6 +29,7 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
     states = await seat_states(session, presence, rows)
     account = await accounts.get_account(session, actor.account_id)
     boosted = boosts.seats_now(await boosts.find_current(session), account.time_zone, await boosts.database_now(session))
+    in_pool = {row.id: presence.holds_pool_seat(user.id if account.seat_unit == "user" else row.id) for row, user in rows}
     palette = await read_palette(session, house.catalogue, actor.account_kind)
     return view.show(
         "home.html",
@@ -36,6 +39,8 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
         zone=account.time_zone,
         seats=(await licences.get_licence(session)).seats + boosted,
         in_use=presence.in_use,
+        questions=await handovers.search_questions(house.door, actor),
+        line=await people_in_line(session, house) if actor.may(ENDS) else [],
         sees_all=sees_all,
         present=[
             {
@@ -45,6 +50,8 @@ async def first_page(view: ViewOf, session: Session, actor: Actor, caller: Calle
                 "since": row.started_at,
                 "last_activity": presence.seen.get(row.id, row.started_at),
                 "state": states[row.id],
+                "holds_pool_seat": states[row.id] != "none" and in_pool[row.id],
+                "allowance": states[row.id] != "none" and not in_pool[row.id],
                 "current": row.id == actor.session_id,
                 "may_end": _may_end(actor, user.id),
             }
@@ -72,12 +79,12 @@ async def _other_places(session: AsyncSession, actor: ActorOf, slug: str) -> lis
 
 def _may_end(actor: ActorOf, user_id: UUID) -> bool:
     # The form is open to the account's own people.
-    return actor.visit is None and (user_id == actor.user_id or actor.may("sessions.end"))
+    return actor.visit is None and (user_id == actor.user_id or actor.may(ENDS))
 
 
-@form("/sessions/{session_id:uuid}/end", right=Open.TO_SIGNED_IN)
+@form("/sessions/{session_id:uuid}/end", right=Open.TO_SIGNED_IN, management=True)
 async def end_session(session_id: FromPath[UUID], view: ViewOf, session: Session, actor: Actor) -> Answer:
-    """End a session of one's own, or another's with the right."""
+    """End a session of one's own, or another's with the right. Whoever is there to manage without a place gets that one."""
     try:
         await sessions.end_session(session, actor, session_id)
     except NotFound:

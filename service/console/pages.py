@@ -6,7 +6,20 @@ from litestar import Request, Router
 from litestar.di import Provide
 from litestar.types import Middleware
 
-from service.console import assets, brand_files, email_changes, entering, home, invitations, passwords, seat_requests
+from service.console import (
+    assets,
+    brand_files,
+    email_changes,
+    entering,
+    holding,
+    home,
+    invitations,
+    line,
+    passwords,
+    seat_requests,
+    waiting,
+)
+from service.console.events import event_route
 from service.console.forms import only_our_forms
 from service.console.refusals import page_handlers
 from service.console.view import View
@@ -23,7 +36,11 @@ def console_routes(house: House, *, gate: Middleware) -> Router:
         "/",
         route_handlers=[
             *home.routes,
+            event_route(house),
             *entering.routes,
+            *waiting.routes,
+            *holding.routes,
+            *line.routes,
             *passwords.routes,
             *invitations.routes,
             *email_changes.routes,

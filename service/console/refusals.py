@@ -9,14 +9,17 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandler, ExceptionHandlersMap, Receive, Scope, Send
 
-from service.console.branding import brand_of_account
 from service.console.browser import AnyRequest, own_path
 from service.console.view import Answer, View
-from service.console.words import lasting
+from service.console.words import LOST, LOST_OTHERWISE, ago, lasting
 from service.errors import document_of
-from service.problems import TABLE, say
+from service.problems import TABLE, detail_of, say
+from tenants.brands import find_brand
 from tenants.errors import Unavailable
 from tenants.house import House
+from tenants.seat_history import Loss, find_loss
+
+_LIMIT = ("seats", "in_use", "held", "holders", "choices", "ticket", "seat_request")
 
 
 def page_handlers(house: House) -> ExceptionHandlersMap:
@@ -55,7 +58,7 @@ def refused_as_page(view: View, error: Exception) -> Answer:
         status=words.status,
         retry_after=wait,
         title=say(view.language, words.title),
-        detail=say(view.language, words.detail, **document),
+        detail=say(view.language, detail_of(code, document), **document),
         wait=None if wait is None else lasting(view.language, wait),
         request_id=document["request_id"],
     )
@@ -77,19 +80,28 @@ class _Later(Response[str]):
 
 
 async def _limit_page(view: View, document: dict[str, Any]) -> Answer:
-    brand = None
+    # Whoever is signed in and has no place any more: it went to a colleague while they were away.
+    brand, loss = None, None
     if view.session_key is not None:
         with suppress(Unavailable):
-            brand = await brand_of_account(view.house, view.session_key.account_id)
-    return view.show("full.html", status=409, brand=brand, **seatless(document["seats"], document["in_use"]))
+            async with view.house.database.transaction(view.session_key.account_id) as session:
+                brand, loss = await find_brand(session), await find_loss(session, view.session_key.session_id)
+    facts = {name: document[name] for name in _LIMIT}
+    return view.show("full.html", status=409, here="", brand=brand, next=_wanted(view), lost=_lost(view, loss), **facts)
 
 
-def seatless(seats: int, in_use: int) -> dict[str, Any]:
-    """The limit page of somebody who is signed in and lost their place by being idle."""
-    return {"seats": seats, "in_use": in_use, "holders": [], "choices": [], "ticket": None, "seat_request": None, "next": "/"}
+def _lost(view: View, loss: Loss | None) -> str:
+    # What became of the place of somebody who is still signed in.
+    if loss is None or loss.why not in LOST:
+        return view.say(LOST_OTHERWISE)
+    return view.say(LOST[loss.why], who=loss.taker or view.say("Somebody"), when=ago(view.language, loss.at))
+
+
+def _wanted(view: View) -> str:
+    url = view.request.url
+    return own_path(f"{url.path}?{url.query}" if url.query else url.path) if view.request.method != "POST" else "/"
 
 
 def _sign_in_first(view: View) -> str:
-    url = view.request.url
-    wanted = own_path(f"{url.path}?{url.query}" if url.query else url.path) if view.request.method != "POST" else "/"
+    wanted = _wanted(view)
     return "/login" if wanted == "/" else f"/login?next={quote(wanted, safe='/')}"

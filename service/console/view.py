@@ -63,6 +63,7 @@ class View:
             "me": self.caller.actor if self.caller else None,
             "account": self.caller.known.blob.account_name if self.caller else None,
             "visit": self.caller.actor.visit if self.caller else None,
+            "questions": (),
             "public_token": public_form_token(self.house, key),
             "session_token": session_form_token(self.house, self.session_key) if self.session_key else None,
         }

@@ -23,24 +23,37 @@ def _(text: str) -> str:
 _JUST_NOW = _("just now")
 _AT = _("%(day)s at %(time)s (%(zone)s)")
 
-#: Why a session ended, for the person who finds it gone. Anything not listed is told as ended, and no more.
+#: Why a session ended, for the person who finds it gone. Anything not listed, such as being struck off, is told as ended, and no more.
 ENDED: dict[str, str] = {
     "ended_by_self": _("You ended this session from another one, %(when)s."),
     "ended_by_administrator": _("%(by)s ended your session, %(when)s."),
-    "ended_for_room": _("%(by)s ended your session to take its place, %(when)s."),
+    "ended_for_room": _("%(by)s needed a place and ended your session, %(when)s."),
+    "signed_out": _("You signed out, %(when)s."),
+    "switched": _("You went on to work in another account, %(when)s."),
     "replaced": _("A newer sign-in took the place of this session, %(when)s."),
     "password_changed": _("Your password was changed, %(when)s. Every session opened before has ended."),
     "email_change_revoked": _("The change of your address was revoked, %(when)s. Every session opened before has ended."),
     "expired": _("Your session had lasted its full time, and ended %(when)s."),
     "suspended": _("Your access was suspended, %(when)s."),
+    "account_suspended": _("Your account was suspended, %(when)s. Every session in it has ended."),
+    "account_closed": _("Your account was closed, %(when)s. Every session in it has ended."),
+    "visitor_left": _("You may no longer visit this account from where you came. The visit ended %(when)s."),
     "visit_revoked": _("%(by)s took back the permission for this visit, %(when)s."),
     "licence_ended": _("The licence of your account has ended, and so has your session, %(when)s. Nothing is lost."),
     "licence_not_started": _("The licence of your account begins later. Until then its administrators alone can sign in."),
 }
 ENDED_OTHERWISE = _("Your session ended, %(when)s.")
-#: The person's own doing: nothing to explain.
-ENDED_UNSAID = frozenset({"signed_out", "switched"})
+RETURN_FIRST = _("For two minutes from then, the next place that comes free is kept for you. Sign in again.")
 
+#: What became of the place of somebody who is still signed in.
+LOST: dict[str, str] = {
+    "handed_over": _("You gave your place to %(who)s, %(when)s."),
+    "not_answered": _("%(who)s asked for your place while you were away, and it was given, %(when)s."),
+    "lost": _("Your browser gave no sign of life, as when a computer sleeps, and a colleague needed a place, %(when)s."),
+    "lingering": _("You had closed your last page, and a colleague needed a place, %(when)s."),
+    "idle": _("You had been away for a while, and a colleague needed a place, %(when)s."),
+}
+LOST_OTHERWISE = _("Your place became free while you were away, and a colleague has taken it.")
 #: What is wrong with one field of a form, by field and problem.
 COMPLAINTS: dict[tuple[str, str], str] = {
     ("email", "malformed"): _("Write the whole e-mail address, such as claire@example.com."),
@@ -88,6 +101,7 @@ def templates(language: str) -> Environment:
     pages.install_gettext_translations(translations(LOCALE, language), newstyle=True)  # type: ignore[attr-defined]  # the extension's
     pages.filters["ago"] = lambda at: ago(language, at)
     pages.filters["moment"] = lambda at, zone="UTC": moment(language, at, zone)
+    pages.filters["clock"] = lambda at, zone: clock(language, at, zone)
     pages.filters["day"] = lambda day: written_day(day, language)
     pages.filters["iso"] = lambda at: at.astimezone(UTC).isoformat(timespec="seconds")
     return pages
@@ -104,6 +118,11 @@ def ago(language: str, at: datetime) -> str:
 def lasting(language: str, seconds: int) -> str:
     """A length of time: `2 seconds`, `15 minutes`."""
     return format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=language)
+
+
+def clock(language: str, at: datetime, zone: str) -> str:
+    """The time to the second, and its time zone: `10:32:10 (Europe/Paris)`."""
+    return f"{format_time(at.astimezone(ZoneInfo(zone)), 'medium', locale=language)} ({zone.replace('_', ' ')})"
 
 
 def moment(language: str, at: datetime, zone: str) -> str:

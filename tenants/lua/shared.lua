@@ -1,22 +1,41 @@
 -- Put before every script. One account's keys share the hash tag {account}; time is the server's own, in milliseconds.
--- KEYS begins, as far as a script needs them, with these seven:
+-- KEYS begins, as far as a script needs them, with these; what only one script needs comes after them.
 --
---   p:{account}          hash   the policy: epoch, loaded (epoch it was read at), seats, idle, recheck, reserved, reserved_until,
---                               until (when a boost or the day ends: read it again), offset (of the account's clock), day (last counted)
+--   p:{account}          hash   the policy: epoch, loaded (epoch it was read at), seats, idle, reclaim (0: never), accountants, recheck,
+--                               reserved, reserved_until, until (when a boost or the day ends: read it again), offset (of the account's
+--                               clock), day (last counted)
 --   c:{account}          zset   changes that were announced and not settled yet, by the time at which they are given up
 --   h:{account}          zset   who holds a seat (user or session, by the account's seat unit), by the end of the lease
 --   n:{account}          zset   live sessions, by their last request
 --   d:{account}          hash   what happened, by day: see `count`
 --   w:{account}          zset   who was refused and waits, by their last try
 --   v:{account}          zset   seats:holder, whom so many seats would have let in, by their last try
+--   b:{account}          zset   holder and session in one, of browsers that send heartbeats and of sign-ins under way, by when their
+--                               protection ends; below zero when it ended and the holder had no seat left
+--   l:{account}          zset   holders whose last page was closed, by when
+--   o:{account}          hash   the live sessions of each user, one after the other
+--   i:{account}          zset   as h: seats of the accountants' allowance
+--   q:{account}          zset   users who wait in line, by when they came
+--   z:{account}          zset   the same users, by their last sign of life
+--   a:{account}          zset   users for whom a seat is held, by until when
+--   k:{account}          zset   users who may return first, by until when
+--   j:{account}          hash   hand-overs that were asked for, as JSON: see `handover.lua`
+--   m:{account}          zset   holders who answered one, by until when they are left alone
+--   e:{account}          stream what browsers are told; its name is also the channel that says so
+--   r:{account}          string exists while a process listens
 --
 --   u:{account}:<user>   zset   live sessions of one user, by their absolute end
---   s:{account}:<id>     hash   hot copy: t token digest, b blob, e epoch, x absolute end, m member in h (none needs no seat),
---                               k since; or g, why it is gone
+--   s:{account}:<id>     hash   hot copy: t token digest, b blob, e epoch, x absolute end, m member in h (none needs no seat), u user,
+--                               f which seat (a: the accountants' first, m: none, for management), k since, y pages that send heartbeats;
+--                               or g, why it is gone
 local POLICY, CHANGES, HOLDERS, SESSIONS, USAGE, WAITING, LET_IN = unpack(KEYS, 1, 7)
+local BEATS, LINGERING, OWNED, ALLOWANCE = unpack(KEYS, 8, 11)
+local LINE, PRESENT, OFFERS, RETURNING, ASKS, ANSWERED, EVENTS, EARS = unpack(KEYS, 12, 19)
 local DAY = 86400000
 -- A seat whose holder made no request for so long counts as idle; it is what lists of people show as idle.
 local IDLE_AFTER = 300000
+-- A browser that sends heartbeats every 30 seconds keeps its seat safe for so long.
+local SAFE_FOR = 90000
 -- How many seats more than there are the advice looks at.
 local ADVISED = 20
 
@@ -59,12 +78,6 @@ local function today(at, offset, counted)
     if held > tonumber(peak or 0) then redis.call('HSET', USAGE, day .. ':p', held) end
   end
   return day
-end
-
--- Leases that ran out: their holders were idle to the end.
-local function drop_expired(at, idle, day)
-  local dropped = redis.call('ZREMRANGEBYSCORE', HOLDERS, '-inf', at)
-  if dropped > 0 and idle > IDLE_AFTER then count(day, 'i', dropped * (idle - IDLE_AFTER)) end
 end
 
 -- Somebody got in who did not hold a seat: they are the n-th.
@@ -111,25 +124,4 @@ local function refused(member, in_use, at, idle, day)
     end
   end
   redis.call('PEXPIRE', LET_IN, idle)
-end
-
--- Keep the member's seat, or take a free one. Returns 1 when it holds one now, 2 when that is a new one, 0 when none is free, and 3
--- when only a policy that is out of date could tell: the number of seats changes on time, whether or not anybody works on it.
-local function seated(member, p, at, day)
-  local idle = tonumber(p.idle)
-  local lease = redis.call('ZSCORE', HOLDERS, member)
-  if lease and tonumber(lease) > at then
-    redis.call('ZADD', HOLDERS, at + idle, member)
-    return 1
-  end
-  if p['until'] and tonumber(p['until']) <= at then return 3 end
-  drop_expired(at, idle, day)
-  local in_use = redis.call('ZCARD', HOLDERS)
-  if in_use >= tonumber(p.seats) then
-    waits(member, at, idle, day)
-    return 0
-  end
-  redis.call('ZADD', HOLDERS, at + idle, member)
-  took(member, in_use + 1, at, idle, day)
-  return 2
 end

@@ -13,7 +13,7 @@ from tenants.activity import Event, plain_line
 from tenants.actors import Origin, Person
 from tenants.house import House, open_house
 from tenants.places import _PLACE as PLACE
-from tenants.seats import Taken
+from tenants.seat_verdicts import Taken
 from tenants.session_facts import _WRITE as WRITE
 from tenants.session_facts import Facts, hot_copy
 from tenants.settings import load_settings

@@ -15,6 +15,7 @@ import uvicorn
 
 from service.app import create_app
 from service.embedded import Addresses
+from service.front import Front
 from tenants.house import House
 from tests.api import open_client
 from tests.conftest import MailServer, settings_on
@@ -54,13 +55,23 @@ class Live:
     url: str
 
 
+class _Server(uvicorn.Server):
+    """Ends the streams of events first, as the product's own does."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what has begun."""
+        assert isinstance(self.config.app, Front)
+        self.config.app.leave()
+        await super().shutdown(sockets)
+
+
 @pytest.fixture
 def live(emptied: Addresses, mail_server: MailServer, tmp_path: Path) -> Iterator[Live]:
     """The application under uvicorn on a free port of this machine, in a thread with its own event loop."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://localhost:{listener.getsockname()[1]}"
         settings = settings_on(emptied, smtp_port=mail_server.port, data_dir=tmp_path, public_url=url)
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_config=None, ws="none"))
+        server = _Server(uvicorn.Config(create_app(settings), access_log=False, log_config=None, ws="none"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         try:

@@ -137,7 +137,7 @@ async def test_the_limit_page_is_branded_after_the_right_password_and_for_whoeve
     await tab.submit("/login")
     assert (await tab.open("/")).status_code == 200
     page = await first.open("/")
-    assert (page.status_code, "your place was freed" in page.text) == (409, True)
+    assert (page.status_code, "Your place became free while you were away" in page.text) == (409, True)
     must_be_branded(page, seller)
     assert (await first.send("HEAD", "/")).status_code == 409
 

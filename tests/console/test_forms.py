@@ -10,13 +10,18 @@ from tests import make
 from tests.console.tab import SAME_ORIGIN, Tab
 
 FORM = "application/x-www-form-urlencoded"
-FORMS_OF_SIGNED_IN = ("/logout", "/switch", "/account/email", "/sessions/019a8b3c-0000-7000-8000-000000000000/end")
+FORMS_OF_SIGNED_IN = (
+    "/logout", "/switch", "/account/email", "/sessions/019a8b3c-0000-7000-8000-000000000000/end", "/heartbeat", "/asked",
+    "/line/clear", "/line/019a8b3c-0000-7000-8000-000000000000/remove",
+)  # fmt: skip
 FORMS_OF_STRANGERS = (
     "/login", "/forgot", "/reset", "/invitation", "/invitation/renew", "/email-change", "/email-change/revoke", "/language",
+    "/wait", "/wait/leave", "/ask",
 )  # fmt: skip
 PAGES = (
     "/", "/login", "/forgot", "/reset?token=x", "/invitation?token=x", "/account/email", "/email-change?token=x",
     "/email-change/revoke?token=x", "/static/portillon.css", "/static/portillon.svg",
+    "/static/seat.js", "/asked", "/wait",
 )  # fmt: skip
 
 
@@ -110,7 +115,16 @@ async def test_x6_reading_changes_no_row_and_opens_no_session(signed_in: Tab, ho
     before = await everything(emptied)
     stranger = Tab(signed_in.client)
     for visitor in (signed_in, stranger):
-        for path in (*PAGES, f"/invitation?token={token}", "/logout", "/switch", "/language", "/invitation/renew"):
+        for path in (
+            *PAGES,
+            f"/invitation?token={token}",
+            "/logout",
+            "/switch",
+            "/language",
+            "/invitation/renew",
+            "/heartbeat",
+            "/ask",
+        ):
             for method in ("GET", "HEAD"):
                 answer = await visitor.send(method, path)
                 assert answer.status_code in {200, 303, 405, 410}, (method, path, answer.status_code)

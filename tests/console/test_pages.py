@@ -134,7 +134,7 @@ async def test_whoever_has_the_right_takes_a_place_from_the_limit_page(tab: Tab,
     assert found
     assert (await tab.submit("/login", replace=found[1])).status_code == 303
     await first.open("/")
-    assert "Ada of Acme ended your session to take its place" in (await first.open("/login")).text
+    assert "Ada of Acme needed a place and ended your session" in (await first.open("/login")).text
 
 
 async def test_a_place_lost_while_away_shows_the_limit_and_the_ways_out(tab: Tab, client: httpx.AsyncClient, house: House) -> None:

@@ -13,6 +13,7 @@ TOP = Path(__file__).resolve().parents[2]
 #: Experiments by module, what they show, and how often in what they call it.
 EXPERIMENTS = (
     ("sign_in_storm", "R1 R7", 20, "rounds"),
+    ("seat_walk", "R2", 10, "minutes"),
     ("redis_forgets", "F2", 3, "rounds"),
     ("worker_kills", "F1", 20, "rounds"),
     ("equal_answers", "X4", 2000, "tries"),

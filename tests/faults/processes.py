@@ -97,6 +97,16 @@ class Stage:
             self._wait_until_ready(process)
         return started
 
+    def kill_api(self, process: Process) -> None:
+        """SIGKILL; it is gone when this returns."""
+        process.popen.kill()
+        process.popen.wait()
+
+    def start_api_again(self, process: Process) -> None:
+        """The same process on the same port, ready to serve when this returns."""
+        process.popen = self._start(process.name, "service.cli", "serve", port=process.port).popen
+        self._wait_until_ready(process)
+
     def start_worker(self) -> Process:
         """One worker process."""
         worker = self._start("worker", "workers")

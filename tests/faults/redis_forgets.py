@@ -1,4 +1,4 @@
-"""F2: Valkey forgets everything while people sign in, work, leave and are invited. Nobody at work notices for long.
+"""F2: Valkey forgets everything while people sign in, work, wait, leave and are invited. Nobody at work notices for long.
 
 `python -m tests.faults.redis_forgets --rounds 3`
 """
@@ -19,6 +19,7 @@ import httpx
 from tests import make
 from tests.api import Api
 from tests.conftest import MailServer
+from tests.faults.forgotten_line import Line
 from tests.faults.processes import Stage, Violation, stage
 from tests.faults.witnesses import Ledger, Watch
 from tests.make import Company, Person
@@ -28,6 +29,8 @@ How = Literal["flush", "kill"]
 REQUESTS_EVERY = 0.25  # seconds, of each person at work
 MAIL_WITHIN = 60.0
 MOST_AT_ONCE = 24
+IN_LINE = 4
+BEATS_AFTER = 0.2  # of the requests of somebody at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,20 @@ class Experiment:
         self._on, self._apis, self._pace = on, apis, pace
         self.seen = Seen()
         self.pools: list[Pool] = []
+        self.line = Line(apis, self.seen.broken)
 
     async def prepare(self) -> None:
-        """Companies are made; those who work sign in; a few are signed out or suspended, and their tokens kept."""
+        """Companies are made; those who work sign in, others wait; a few are signed out or suspended, and their tokens kept."""
         async with self._on.house() as house:
-            for name, seats, at_work, coming in (("Full", 4, 4, 8), ("Crowded", 6, 2, 12), ("Roomy", 30, 6, 10)):
+            for name, seats, at_work, coming in (("Full", 4, 4, 8 + IN_LINE), ("Crowded", 6, 2, 12), ("Roomy", 30, 6, 10)):
                 company = await make.company(house, f"{name} {time.monotonic_ns()}", staff=at_work + coming - 1, seats=seats)
                 self.pools.append(Pool(company, Ledger(seats), company.people[:at_work], company.people[at_work:]))
         for pool in self.pools:
             for person in pool.at_work:
                 _must(201, await self._apis[0].sign_in(person))
-        roomy = self.pools[-1]
+        full, _, roomy = self.pools
+        await self.line.form(full.company, full.coming[:IN_LINE])
+        full.coming = full.coming[IN_LINE:]
         for person in roomy.coming[:4]:
             _must(201, await self._apis[0].sign_in(person))
             self.seen.ended.append(self._apis[0].tokens[person.email])
@@ -123,7 +129,7 @@ class Experiment:
             _steadily(stop, self._pace.mails, lambda: self._invite(random.choice(bosses))),
             _steadily(stop, 20, self._try_an_ended_one),
         ]
-        running = [asyncio.create_task(one) for one in (*work, *steady)]
+        running = [asyncio.create_task(one) for one in (*work, *steady, self.line.wait(stop))]
         try:
             yield
         finally:
@@ -157,7 +163,12 @@ class Experiment:
                     self.seen.back.setdefault(person.email, time.monotonic())
             elif status != 503:
                 self.seen.broken.append(f"{person.name}, who was at work, was answered {status}")
+            if random.random() < BEATS_AFTER and await self._beat(token) not in {204, 503}:
+                self.seen.broken.append(f"a heartbeat of {person.name} found nobody")
             await asyncio.sleep(REQUESTS_EVERY * random.uniform(0.8, 1.2))
+
+    async def _beat(self, token: str) -> int:
+        return await self._call("heartbeat", "POST", "/session/heartbeat", by=token, json={"page": "one"})
 
     async def _come_and_go(self) -> None:
         pool = random.choice(self.pools)
@@ -203,6 +214,7 @@ async def forgets(on: Stage, mail: MailServer, *, how: How, pace: Pace) -> str:
         experiment = Experiment(on, apis, pace)
         await experiment.prepare()
         most = await experiment.run(how)
+        await experiment.line.must_be_there_again()
         seen = experiment.seen
         click.echo(f"  {how}: {', '.join(f'{what}: {count}' for what, count in sorted(seen.answers.items()))}")
         for pool in experiment.pools:
@@ -220,6 +232,7 @@ async def forgets(on: Stage, mail: MailServer, *, how: How, pace: Pace) -> str:
         f"F2 {how} at {_rate(seen, 'sign-in', pace)} sign-ins/s and {_rate(seen, 'invitation', pace)} mails/s: "
         f"seats held at most {held}; {len(seen.back)} people at work served again within {slowest:.2f} s "
         f"(longest before: {seen.usual:.2f} s); "
+        f"{len(experiment.line.waiters)} who waited or asked wait and ask again; "
         f"{len(seen.ended)} ended sessions, 0 revived; {len(seen.owed)} mails, 0 lost"
     )
 

@@ -15,13 +15,35 @@ import click
 from tests import make
 from tests.api import Api
 from tests.faults.processes import Stage, Violation, stage
+from tests.faults.storm_line import StormLine
 from tests.faults.witnesses import Ledger, Watch
 from tests.make import Company, Person
 
 PEOPLE, SEATS, SIGN_INS = 60, 6, 500
 MOST_RETRIES, MOST_BUSY = 10, 0.2
-#: What counts as a holder, and how many sessions one person may have.
-VARIANTS = (("user", 1), ("user", 2), ("session", 1), ("session", 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What counts as a holder, and how many sessions one person may have.
+
+    `humanely`: browsers send heartbeats, whoever is refused waits in line, and idle seats may be taken after a minute.
+    """
+
+    unit: str
+    sessions_per_user: int
+    humanely: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.unit}/{self.sessions_per_user}{' humanely' if self.humanely else ''}"
+
+
+FORMS = tuple(
+    Form(unit, sessions_per_user, humanely)
+    for humanely in (False, True)
+    for unit in ("user", "session")
+    for sessions_per_user in (1, 2)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +59,21 @@ class Entry:
         return self.person.email if unit == "user" else self.session_id
 
 
-async def storm(
-    on: Stage, *, rounds: int, unit: str = "user", sessions_per_user: int = 1, sign_ins: int = SIGN_INS, people: int = PEOPLE
-) -> str:
+async def storm(on: Stage, form: Form, *, rounds: int, sign_ins: int = SIGN_INS, people: int = PEOPLE) -> str:
     """R1. Raises Violation; returns the result in one line."""
-    name = f"Storm {unit} {sessions_per_user} {time.monotonic_ns()}"
+    name = f"Storm {form} {time.monotonic_ns()}".replace("/", " ")
     async with on.house() as house, on.callers() as apis:
         company = await make.company(house, name, staff=people - 1, seats=SEATS)
-        await _settle_on(apis[0], company, unit=unit, sessions_per_user=sessions_per_user)
+        settings = {"seat_unit": form.unit, "sessions_per_user": form.sessions_per_user}
+        await _settle_on(apis[0], company, **settings, reclaim_after=1 if form.humanely else None)
         answers: Counter[int] = Counter()
+        waited = 0
         for number in range(1, rounds + 1):
-            answers += await _round(on, apis, company, number, unit=unit, most=sessions_per_user, sign_ins=sign_ins)
+            statuses, served = await _round(on, apis, company, number, form, sign_ins=sign_ins)
+            answers, waited = answers + statuses, waited + served
     return (
-        f"R1 {unit}/{sessions_per_user}: {rounds} rounds of {sign_ins} sign-ins over {len(apis)} processes, {SEATS} seats: "
-        f"exactly {SEATS} each round, never more, none leaked; answers {_shown(answers)}"
+        f"R1 {form}: {rounds} rounds of {sign_ins} sign-ins over {len(apis)} processes, {SEATS} seats: exactly {SEATS} each round, "
+        f"never more, none leaked; {f'{waited} waited in line and were served in order; ' if waited else ''}answers {_shown(answers)}"
     )
 
 
@@ -58,7 +81,7 @@ async def return_after_crash(on: Stage, *, unit: str = "user") -> str:
     """R7, from every process. Raises Violation; returns the result in one line."""
     async with on.house() as house, on.callers() as apis:
         company = await make.company(house, f"Crash {unit} {time.monotonic_ns()}", staff=SEATS, seats=SEATS)
-        await _settle_on(apis[0], company, unit=unit, sessions_per_user=1)
+        await _settle_on(apis[0], company, seat_unit=unit, sessions_per_user=1)
         for person in company.people[:SEATS]:
             _must(201, await apis[0].sign_in(person), "signing in while there is room")
         tokens = {person.email: apis[0].tokens[person.email] for person in company.people[:SEATS]}
@@ -76,50 +99,74 @@ async def return_after_crash(on: Stage, *, unit: str = "user") -> str:
     return f"R7 {unit}: {SEATS} people came back into a full pool from each of {len(apis)} processes; the count stayed {SEATS}"
 
 
-async def _round(on: Stage, apis: list[Api], company: Company, number: int, *, unit: str, most: int, sign_ins: int) -> Counter[int]:
-    ledger, began = Ledger(SEATS), time.monotonic()
+async def _round(
+    on: Stage, apis: list[Api], company: Company, number: int, form: Form, *, sign_ins: int
+) -> tuple[Counter[int], int]:
+    """Every status, and how many were served from the line."""
+    ledger, line, began = Ledger(SEATS), StormLine(apis, SEATS), time.monotonic()
+    now = _Round(form, ledger, line)
     everybody = [company.people[turn % len(company.people)] for turn in range(sign_ins)]
     random.shuffle(everybody)
     with Watch(on, {company.account_id: SEATS}) as watch:
-        found = await asyncio.gather(*(_enter(apis, turn, person, unit, ledger) for turn, person in enumerate(everybody)))
+        found = await asyncio.gather(*(_enter(apis, turn, person, now) for turn, person in enumerate(everybody)))
     answers = Counter(status for statuses, _ in found for status in statuses)
     entries = [entry for _, entry in found if entry is not None]
     took = time.monotonic() - began
     working = await _at_work(apis, entries)
-    _check(on, company, unit=unit, most=most, working=working, answers=answers)
+    _check(on, company, form, working=working, answers=answers)
     watch.check()
     ledger.check()
     await _everybody_leaves(on, apis, company, entries)
+    served = await line.is_served_in_order()
+    _must_hold(on, company, 0, "after the line was served")
     click.echo(
-        f"  {unit}/{most} round {number}: {_shown(answers)} in {took:.1f} s; {len(working)} sessions of "
+        f"  {form} round {number}: {_shown(answers)} in {took:.1f} s; {len(working)} sessions of "
         f"{len({entry.person.email for entry in working})} people at work; at most {watch.most[company.account_id]} seats in "
-        f"{watch.samples} samples, {ledger.most()} proven by answers; 0 left"
+        f"{watch.samples} samples, {ledger.most()} proven by answers; {served} served from the line; 0 left"
     )
-    return answers
+    return answers, served
 
 
-async def _enter(apis: list[Api], turn: int, person: Person, unit: str, ledger: Ledger) -> tuple[list[int], Entry | None]:
-    """Sign in at one process, and ask another at once who one is. Whoever is asked to come back later does. Returns every status."""
-    statuses: list[int] = []
-    while True:
-        began = time.monotonic()
-        answer = await apis[turn % len(apis)].sign_in(person)
-        statuses.append(answer.status_code)
-        if answer.status_code != 503 or len(statuses) > MOST_RETRIES:
-            break
-        await asyncio.sleep(int(answer.headers["retry-after"]))
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round writes down."""
+
+    form: Form
+    ledger: Ledger
+    line: StormLine
+
+
+async def _enter(apis: list[Api], turn: int, person: Person, now: _Round) -> tuple[list[int], Entry | None]:
+    """Sign in at one process, and ask another at once who one is. Returns every status."""
+    statuses, answer, began = await _sign_in(apis[turn % len(apis)], person)
+    if answer.status_code == 409 and now.form.humanely:
+        await now.line.join(person, answer.json()["ticket"])
     if answer.status_code != 201:
         return statuses, None
-    if unit == "session":
+    if now.form.unit == "session":
         # It may have replaced older sessions of the same person.
         for session_id in ended_by(answer):
-            ledger.freed(session_id, began)
+            now.ledger.freed(session_id, began)
     entry = Entry(person, answer.json()["token"], answer.json()["session"]["id"])
+    if now.form.humanely:
+        await now.line.beat(entry.token)
     began = time.monotonic()
     seen = await apis[(turn + 1) % len(apis)].get("/session", by=entry.token)
     if seen.status_code == 200:
-        ledger.served(entry.holder(unit), began)
+        now.ledger.served(entry.holder(now.form.unit), began)
     return statuses, entry
+
+
+async def _sign_in(api: Api, person: Person) -> tuple[list[int], Any, float]:
+    """Whoever is asked to come back later does. Returns every status, the last answer, and when its call began."""
+    statuses: list[int] = []
+    while True:
+        began = time.monotonic()
+        answer = await api.sign_in(person)
+        statuses.append(answer.status_code)
+        if answer.status_code != 503 or len(statuses) > MOST_RETRIES:
+            return statuses, answer, began
+        await asyncio.sleep(int(answer.headers["retry-after"]))
 
 
 def ended_by(answer: Any) -> list[str]:
@@ -135,19 +182,19 @@ async def _at_work(apis: list[Api], entries: list[Entry]) -> list[Entry]:
     return [entry for entry, answer in zip(entries, answers, strict=True) if answer.status_code == 200]
 
 
-def _check(on: Stage, company: Company, *, unit: str, most: int, working: list[Entry], answers: Counter[int]) -> None:
+def _check(on: Stage, company: Company, form: Form, *, working: list[Entry], answers: Counter[int]) -> None:
     # 503 with Retry-After is how a machine says that it is too busy; a machine of its own for the experiment has none.
     if set(answers) - {201, 409, 503} or answers[503] > MOST_BUSY * answers.total():
         raise Violation(f"answers that a storm must not bring: {_shown(answers)}")
     _must_hold(on, company, SEATS, "at the end of a round")
-    holders = {entry.holder(unit) for entry in working}
+    holders = {entry.holder(form.unit) for entry in working}
     if len(holders) != SEATS:
         raise Violation(f"{len(holders)} holders are at work at the end of a round, not {SEATS}")
     sessions: dict[str, int] = defaultdict(int)
     for entry in working:
         sessions[entry.person.email] += 1
-    if max(sessions.values()) > most:
-        raise Violation(f"a person has {max(sessions.values())} live sessions where {most} are allowed")
+    if max(sessions.values()) > form.sessions_per_user:
+        raise Violation(f"a person has {max(sessions.values())} live sessions where {form.sessions_per_user} are allowed")
 
 
 async def _everybody_leaves(on: Stage, apis: list[Api], company: Company, entries: list[Entry]) -> None:
@@ -163,11 +210,10 @@ async def _everybody_leaves(on: Stage, apis: list[Api], company: Company, entrie
         raise Violation(f"{len(rows)} sessions are alive in PostgreSQL after everybody left")
 
 
-async def _settle_on(api: Api, company: Company, *, unit: str, sessions_per_user: int) -> None:
+async def _settle_on(api: Api, company: Company, **settings: Any) -> None:
     """The administrator decides what a seat is for."""
     _must(201, await api.sign_in(company.administrator), "the administrator signing in")
-    changes = {"seat_unit": unit, "sessions_per_user": sessions_per_user}
-    _must(200, await api.patch("/account", changes, by=company.administrator), "changing the account")
+    _must(200, await api.patch("/account", settings, by=company.administrator), "changing the account")
     _must(204, await api.delete("/session", by=company.administrator), "the administrator signing out")
 
 
@@ -196,8 +242,8 @@ def main(rounds: int, apis: int) -> None:
     async def everything(on: Stage) -> None:
         for unit in ("user", "session"):
             click.echo(await return_after_crash(on, unit=unit))
-        for unit, sessions_per_user in VARIANTS:
-            click.echo(await storm(on, rounds=rounds, unit=unit, sessions_per_user=sessions_per_user))
+        for form in FORMS:
+            click.echo(await storm(on, form, rounds=rounds))
 
     with stage(apis=apis) as on:
         asyncio.run(everything(on))

@@ -14,7 +14,8 @@ from tests.faults.processes import Stage, stage
 from tests.faults.raised_cap import RAISES, raised_cap
 from tests.faults.redis_forgets import SHORT, How, forgets
 from tests.faults.reseller_pool import reseller_pool
-from tests.faults.sign_in_storm import return_after_crash, storm
+from tests.faults.seat_walk import seat_walk
+from tests.faults.sign_in_storm import Form, return_after_crash, storm
 from tests.faults.user_quota import user_quota
 from tests.faults.witnesses import Ledger
 
@@ -35,9 +36,13 @@ def on(post_office: MailServer) -> Iterator[Stage]:
         yield made
 
 
-@pytest.mark.parametrize(("unit", "sessions_per_user"), [("user", 1), ("session", 2)])
-async def test_storm_of_sign_ins_never_passes_the_cap(on: Stage, unit: str, sessions_per_user: int) -> None:
-    await storm(on, rounds=1, unit=unit, sessions_per_user=sessions_per_user, sign_ins=120, people=20)
+@pytest.mark.parametrize("form", [Form("user", 1), Form("session", 2), Form("user", 1, humanely=True)], ids=str)
+async def test_storm_of_sign_ins_never_passes_the_cap(on: Stage, form: Form) -> None:
+    await storm(on, form, rounds=1, sign_ins=120, people=20)
+
+
+async def test_seats_hold_whatever_people_do_while_time_passes_and_processes_die(on: Stage) -> None:
+    await seat_walk(on, seconds=10, kill_every=4, browsers=28)
 
 
 @pytest.mark.parametrize("unit", ["user", "session"])

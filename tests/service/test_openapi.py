@@ -72,14 +72,14 @@ async def test_every_operation_says_who_may_and_how_it_refuses(document: dict[st
                 schema = answer["content"]["application/problem+json"]["schema"]
                 assert schema["$ref"].endswith("/Problem"), f"{where} {status}"
         body = operation.get("requestBody", {}).get("content", {})
-        pictures = {"image/png", "image/jpeg", "image/webp"}
-        assert set(body) in ({"application/json", "text/csv"}, {"application/json"}, pictures, set()), where
+        pictures, form = {"image/png", "image/jpeg", "image/webp"}, {"application/x-www-form-urlencoded"}
+        assert set(body) in ({"application/json", "text/csv"}, {"application/json"}, pictures, form, set()), where
 
 
 def must_be_described(document: dict[str, Any], method: str, path: str, answer: httpx.Response) -> None:
     """The answer is one that the document promises."""
     status, kind = answer.status_code, answer.headers.get("content-type", "")
-    content = None if not answer.content else answer.text if kind.startswith("text/csv") else answer.json()
+    content = None if not answer.content else answer.text if kind.startswith("text/") else answer.json()
     responses = document["paths"][path][method.lower()]["responses"]
     assert str(status) in responses, f"{method} {path} answers {status}, documented are {sorted(responses)}: {content}"
     described = responses[str(status)].get("content", {})
@@ -119,13 +119,22 @@ def calls_about_sessions(ada: Person, colleague: Person) -> list[Call]:
     """Of an administrator."""
     return [
         ("GET", "/session", {}, None, ada, ""),
+        ("GET", "/session/events", {}, None, ada, ""),
+        ("GET", "/session/events", {}, None, None, ""),
         ("GET", "/gate/check", {}, None, ada, "?right=invoices.view"),
         ("GET", "/gate/check", {}, None, ada, "?right=invoices"),
         ("GET", "/gate/check", {}, None, None, ""),
         ("GET", "/sessions", {}, None, ada, ""),
+        ("POST", "/session/heartbeat", {}, {"closing": False, "page": "first"}, ada, ""),
         ("POST", "/session/switch", {}, {"account": "nowhere"}, ada, ""),
         ("DELETE", "/sessions/{session_id}", {"session_id": NOBODY}, None, ada, ""),
         ("DELETE", "/users/{user_id}/sessions", {"user_id": str(colleague.user_id)}, None, ada, ""),
+        ("POST", "/api-keys", {}, {"name": "Invoicing", "scopes": ["sessions.introspect"]}, ada, ""),
+        ("POST", "/api-keys", {}, {"name": "Invoicing", "scopes": []}, ada, ""),
+        ("GET", "/api-keys", {}, None, ada, ""),
+        ("DELETE", "/api-keys/{key_id}", {"key_id": NOBODY}, None, ada, ""),
+        # What it answers to a key: tests/service/test_introspection.py
+        ("POST", "/oauth/introspect", {}, None, ada, ""),
         ("POST", "/email-changes", {}, {"email": "ada@new.example.com", "password": "wrong"}, ada, ""),
         ("POST", "/email-changes", {}, {"email": "ada@new.example.com", "password": ada.password}, ada, ""),
         ("PUT", "/password", {}, {"current": "wrong", "new": make.PASSWORD}, ada, ""),
@@ -202,6 +211,34 @@ def calls_about_seat_requests(ada: Person, boss: Person, request: str) -> list[C
         ("DELETE", "/account/seat-requests/{request_id}", {"request_id": request}, None, ada, ""),
         ("POST", "/account/seat-requests", {}, {"seats": 1, "until": "2900-01-01T00:00:00Z"}, ada, ""),
         ("POST", "/seat-requests/by-ticket", {}, {"ticket": "x", "seats": 1}, None, ""),
+    ]
+
+
+def calls_about_a_full_pool(ada: Person, colleague: Person, ticket: str, handover: str) -> list[Call]:
+    """Of somebody with a ticket, of the colleague whom they ask for a seat, and of an administrator."""
+    asked, with_ticket = {"handover_id": handover}, f"?ticket={ticket}"
+    return [
+        ("GET", "/account/queue", {}, None, ada, ""),
+        ("POST", "/seats/queue", {}, {"ticket": ticket}, None, ""),
+        ("POST", "/seats/queue", {}, {"ticket": "x"}, None, ""),
+        ("POST", "/seats/queue", {}, None, ada, ""),
+        ("GET", "/seats/queue", {}, None, None, with_ticket),
+        ("GET", "/account/queue", {}, None, ada, ""),
+        ("DELETE", "/account/queue/{user_id}", {"user_id": NOBODY}, None, ada, ""),
+        ("DELETE", "/account/queue", {}, None, ada, ""),
+        ("GET", "/seats/queue", {}, None, None, with_ticket),
+        ("DELETE", "/seats/queue", {}, None, None, with_ticket),
+        ("POST", "/seats/handovers", {}, {"ticket": ticket, "session_id": NOBODY}, None, ""),
+        ("POST", "/seats/handovers", {}, {"ticket": ticket}, None, ""),
+        ("POST", "/seats/handovers", {}, {}, ada, ""),
+        ("GET", "/seats/handovers", {}, None, colleague, ""),
+        ("POST", "/seats/handovers/{handover_id}/answer", asked, {"answer": "later"}, colleague, ""),
+        ("POST", "/seats/handovers/{handover_id}/answer", asked, {"answer": "later"}, colleague, ""),
+        ("POST", "/seats/handovers/{handover_id}/answer", asked, {"answer": "perhaps"}, colleague, ""),
+        ("GET", "/seats/handovers/{handover_id}", asked, None, None, with_ticket),
+        ("GET", "/seats/handovers/{handover_id}", asked, None, None, ""),
+        ("DELETE", "/seats/handovers/{handover_id}", asked, None, None, with_ticket),
+        ("DELETE", "/seats/handovers/{handover_id}", asked, None, None, with_ticket),
     ]
 
 
@@ -283,7 +320,11 @@ async def test_answers_are_as_described(api: Api, house: House, document: dict[s
     request = (await api.post("/account/seat-requests", {"seats": 1}, by=ada)).json()["id"]
     once = {"visitor": "operator", "once": True, "rights": ["users.view"]}
     permission = (await api.post("/account/visits", once, by=ada)).json()["id"]
+    await make.set_seats(house, acme, 2)
+    ticket = (await api.sign_in(acme.staff[1])).json()["ticket"]
+    handover = (await api.post("/seats/handovers", {"ticket": ticket})).json()["id"]
     calls = [
+        *calls_about_a_full_pool(ada, person, ticket, handover),
         *calls_without_a_session(person, await make.invitation_token(house, acme.account_id, invited)),
         *calls_about_sessions(ada, acme.staff[1]),
         *calls_about_users(ada, person, invited),

@@ -19,7 +19,8 @@ async def test_signing_in_tells_who_one_is(api: Api, house: House) -> None:
     acme = await make.company(house, staff=1)
     answer = await api.sign_in(acme.staff[0])
     assert answer.status_code == 201
-    assert set(answer.json()) == {"token", "session", "user", "account", "ended"}
+    assert set(answer.json()) == {"token", "session", "user", "account", "seat", "ended"}
+    assert answer.json()["seat"]["kind"] == "pool"
     me = (await api.get("/session", by=acme.staff[0])).json()
     assert me["user"]["email"] == acme.staff[0].email
     assert me["account"]["slug"] == "acme"
@@ -237,34 +238,6 @@ async def test_x9_parallel_guesses_do_not_pass_the_limit(house: House, settings:
     await strict.close()
 
 
-async def test_switching_accounts_needs_no_password_and_ends_the_old_session(api: Api, house: House) -> None:
-    acme = await make.company(house, staff=0)
-    zeta = await make.company(house, "Zeta", staff=0)
-    person = await _invited_elsewhere(house, acme, zeta)
-    choice = await api.sign_in(person)
-    assert choice.status_code == 409
-    assert [account["slug"] for account in choice.json()["accounts"]] == ["acme", "zeta"]
-    assert (await api.sign_in(person, account="acme")).status_code == 201
-    old = api.tokens[person.email]
-    moved = await api.post("/session/switch", {"account": "zeta"}, by=person)
-    assert moved.status_code == 201
-    assert moved.json()["account"]["slug"] == "zeta"
-    assert (await api.get("/session", by=old)).json()["ended"]["reason"] == "switched"
-    assert (await house.seats.presence(acme.account_id)).in_use == 0
-    assert (await api.get("/session", by=moved.json()["token"])).json()["user"]["role"] == "accountant"
-    assert (await api.post("/session/switch", {"account": "operator"}, by=moved.json()["token"])).status_code == 404
-
-
-async def test_switching_into_a_full_account_keeps_the_old_session(api: Api, house: House) -> None:
-    acme = await make.company(house, staff=0)
-    zeta = await make.company(house, "Zeta", staff=1, seats=1)
-    person = await _invited_elsewhere(house, acme, zeta)
-    await api.sign_in(person, account="acme")
-    await api.sign_in(zeta.staff[0])
-    assert (await api.post("/session/switch", {"account": "zeta"}, by=person)).status_code == 409
-    assert (await api.get("/session", by=person)).status_code == 200
-
-
 async def test_r8_a_suspended_person_is_out_before_the_answer(api: Api, house: House) -> None:
     acme = await make.company(house, staff=1)
     person = acme.staff[0]
@@ -386,17 +359,6 @@ async def _sell(api: Api, reseller: Company, client: Company, *, seats: int) -> 
     path = f"/accounts/{client.account_id}/licence"
     tag = (await api.get(path, by=reseller.administrator)).headers["etag"]
     return await api.put(path, {"plan": "enterprise", "seats": seats}, by=reseller.administrator, headers={"If-Match": tag})
-
-
-async def _invited_elsewhere(house: House, first: Company, second: Company) -> Person:
-    """The administrator of the first company, who is also an accountant in the second."""
-    from tenants import invitations
-
-    admin = await make.actor(house, second, second.administrator)
-    async with house.database.transaction(second.account_id) as session:
-        user = await invitations.invite(session, house.catalogue, admin, email=first.administrator.email, role="accountant")
-    await make.accept(house, second.account_id, user.id)
-    return first.administrator
 
 
 async def _let_idle(house: House, company: Company) -> None:

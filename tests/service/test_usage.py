@@ -12,7 +12,9 @@ import redis.asyncio as redis
 from service.embedded import Addresses
 from tenants.effects import raise_epoch
 from tenants.house import House
-from tenants.seats import Full, HotCopy, Policy, Seats, Taken, session_key
+from tenants.seat_keys import session_key
+from tenants.seat_verdicts import Full, HotCopy, Policy, Taken
+from tenants.seats import Seats
 from tests import make
 from tests.api import Api
 from tests.make import Company, Person

@@ -53,7 +53,8 @@ async def test_rights_hold_on_every_route(world: World) -> None:
         method, path = filled(route)
         body: dict[str, Any] | None = {} if method in {"POST", "PUT", "PATCH"} else None
         answer = await world.api.call(method, path.removeprefix("/api/v1"), by=token, json=body)
-        own = {"GET /gate/check", "GET /api/v1/session", "GET /api/v1/catalogue"}
+        listening = {"POST /api/v1/session/heartbeat", "GET /api/v1/session/events"}
+        own = {"GET /gate/check", "GET /api/v1/session", "GET /api/v1/catalogue", *listening}
         allowed = route in own or row["right"] in rights
         assert answer.status_code < 500, f"{route}: {answer.text}"
         assert answer.status_code != 401, f"{route}: {answer.text}"

@@ -8,7 +8,8 @@ import pytest
 
 from tenants.advice import advise, avoided_by, refused_under
 from tenants.house import House
-from tenants.seats import Full, HotCopy, Policy, Seats, Taken
+from tenants.seat_verdicts import Full, HotCopy, Policy, Taken
+from tenants.seats import Seats
 from tenants.usage import Day, summed
 
 Happening = tuple[str, int]
