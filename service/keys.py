@@ -9,7 +9,6 @@ from tenants.api_keys import KeyScope
 from tenants.bearer_tokens import Bearer
 from tenants.errors import InvalidKey
 from tenants.house import House
-from tenants.keyring import Keyring
 
 
 class KeyCheck:
@@ -18,17 +17,16 @@ class KeyCheck:
     def __init__(self, house: House) -> None:
         """Share what is known of keys among all routes."""
         self._house = house
-        self._keyring = Keyring(house.database, house.seats, house.signer)
 
     async def admit(self, scope: Scope, bearer: str | None, needed: KeyScope) -> Bearer:
         """The key of the request, in the bearer header or as the password of the basic one. Raises as `Keyring.admit` does."""
         text = _basic_password(scope) if bearer is None else bearer
         if text is None:
             raise InvalidKey
-        key = await self._keyring.admit(text, needed)
-        if self._keyring.wants_note(key):
+        key = await self._house.keyring.admit(text, needed)
+        if self._house.keyring.wants_note(key):
             # After the answer: that somebody will want to know of it is no reason to be late, or to fail.
-            self._house.later(self._keyring.note(key))
+            self._house.later(self._house.keyring.note(key))
         return key
 
 

@@ -19,6 +19,7 @@ from tenants.effects import Effects
 from tenants.entering import Keys
 from tenants.errors import DomainError
 from tenants.happenings import Happenings
+from tenants.keyring import Keyring
 from tenants.passwords import Hasher
 from tenants.seat_history import write_befallen
 from tenants.seat_verdicts import Befallen
@@ -115,6 +116,7 @@ class House:
     database: Database
     tokens: Tokens
     door: Door
+    keyring: Keyring
     hasher: Hasher
     attempts: Attempts
     happenings: Happenings
@@ -177,6 +179,7 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
         database=database,
         tokens=tokens,
         door=door,
+        keyring=Keyring(database, seats, signer),
         hasher=Hasher(settings),
         attempts=Attempts(settings, signer, valkey),
         happenings=Happenings(redis_url, valkey),

