@@ -30,6 +30,7 @@ from service.front import Front
 from tenants.house import House, open_house
 from tenants.schema import migrate
 from tenants.settings import Settings, load_settings
+from tests import kept
 from tests.api import Api, open_client
 
 # Tests make much and drop it: collecting what was imported again and again would cost a sixth of the time.
@@ -69,6 +70,7 @@ def servers() -> Iterator[Addresses]:
     try:
         addresses = embedded.start()
         asyncio.run(migrate(addresses.migration_database_url.replace("postgresql://", "postgresql+asyncpg://")))
+        kept.superusers[addresses.database_url] = addresses.superuser_url
         yield addresses
     finally:
         embedded.stop()
