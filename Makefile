@@ -29,7 +29,7 @@ reset: $(RUN_STAMP) ## Wipe the data of `make up`
 	@$(BIN)/portillon reset
 
 test: $(DEV_STAMP) ## Run the tests (JOBS=2 TESTS=tests PYTEST_ARGS=)
-	@$(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS) $(TESTS)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 check: $(DEV_STAMP) ## Format, lint, types, import contracts, dependencies, spelling, tests: what CI runs
 	$(BIN)/ruff format --check .
