@@ -30,6 +30,7 @@ class BothPools(RuleBasedStateMachine):
         self.limit, self.made = 1, 100
         self.over, self.over_allowance = 0, 0
         self.ever_returned: set[UUID] = set()
+        self.ever_given: set[UUID] = set()
         #: When a session's browser was heard of last, unless it said goodbye since.
         self.heard: dict[UUID, int] = {}
 
@@ -132,8 +133,8 @@ class BothPools(RuleBasedStateMachine):
         assert not held.keys() & apart.keys()
         self._caps_hold(len(held), len(offered), len(apart))
         # Who was put out for room, or was given a colleague's seat, has a seat held out of turn.
-        out_of_turn = self.ever_returned | {ask.by for ask in self.pool.asks.values() if ask.state == "released"}
-        ordinary = [user in offered for user in waiting if user not in out_of_turn]
+        self.ever_given |= {ask.by for ask in self.pool.asks.values() if ask.state == "released"}
+        ordinary = [user in offered for user in waiting if user not in self.ever_returned | self.ever_given]
         assert ordinary == sorted(ordinary, reverse=True), "somebody was passed over"
 
     def _caps_hold(self, held: int, offered: int, apart: int) -> None:
