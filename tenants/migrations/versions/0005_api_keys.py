@@ -45,8 +45,3 @@ def upgrade() -> None:
     """Add the table."""
     for statement in statements(TABLE, *walls(("api_keys",)), GRANTS):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.execute("DROP TABLE api_keys")
