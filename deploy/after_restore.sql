@@ -21,3 +21,6 @@ UPDATE password_resets SET nonce = uuid_send(gen_random_uuid()), used_at = now()
 
 -- What was owed then was sent since, or its link just died. The higher fence keeps a forgotten worker from settling it.
 UPDATE outbox SET state = 'cancelled', settled_at = now(), leased_until = NULL, fence = fence + 1 WHERE state = 'owed';
+
+-- Files that were fetched, deleted or done with since: whoever still needs one asks for it again. A worker takes away what they hold.
+UPDATE activity_exports SET state = 'cancelled', filters = '{}', leased_until = NULL, fence = fence + 1 WHERE state IN ('waiting', 'running', 'ready');

@@ -15,6 +15,9 @@ from service import health
 from service.access_log import AccessLog
 from service.api import (
     account,
+    activity,
+    activity_events,
+    activity_exports,
     api_keys,
     batches,
     boosts,
@@ -26,6 +29,7 @@ from service.api import (
     events,
     overview,
     passwords,
+    personal_data,
     rights,
     roles,
     seat_handovers,
@@ -50,6 +54,7 @@ from service.gate import gate_routes
 from service.idempotency import idempotent
 from service.introspection import introspection_routes
 from service.mailbox import mailbox_routes
+from tenants.activity_months import make_months_at_start
 from tenants.house import House, open_house
 from tenants.settings import Settings
 
@@ -77,6 +82,10 @@ API = (
     brands,
     visits,
     api_keys,
+    activity,
+    activity_events,
+    activity_exports,
+    personal_data,
 )
 LARGEST_BODY = 1_100_000  # bytes
 
@@ -89,6 +98,8 @@ def create_app(settings: Settings, *, house: House | None = None, access_log: Ac
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        if house is None:
+            ours.later(make_months_at_start(ours.database))
         try:
             yield
         finally:

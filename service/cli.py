@@ -112,6 +112,37 @@ def create_operator(email: str, name: str) -> None:
     screen.line(f"{settings.public_url}/invitation?token={found}")
 
 
+@command(
+    "verify-activity",
+    N_("Check that nobody changed, cut or added to the history. Status 0: all is well, 1: not, 3: could not look."),
+)
+@click.option("--account", metavar="SLUG", help=N_("Of this account alone."))
+@click.option(
+    "--heads", type=click.Path(dir_okay=False, path_type=Path), help=N_("What `activity-heads` printed, to check against.")
+)
+def verify_activity(account: str | None, heads: Path | None) -> None:
+    """Reads as the application does; changes nothing."""
+    from service.activity_commands import could_not_look, told, verify  # noqa: PLC0415 - the domain takes its time to import
+
+    settings = load_settings()
+    with could_not_look():
+        report = _carried_out(verify(settings, slug=account, heads=heads), settings.database_url.get_secret_value())
+    told(report, Screen())
+
+
+@command("activity-heads", N_("Print where the history of every account ends, as JSON lines to keep elsewhere."))
+@click.option("--account", metavar="SLUG", help=N_("Of this account alone."))
+def activity_heads(account: str | None) -> None:
+    """For `verify-activity --heads`."""
+    from service.activity_commands import could_not_look, heads_of  # noqa: PLC0415 - the domain takes its time to import
+
+    settings = load_settings()
+    with could_not_look():
+        lines = _carried_out(heads_of(settings, slug=account), settings.database_url.get_secret_value())
+    for line in lines:
+        click.echo(line)
+
+
 @command("config", N_("Print the settings in effect, secrets masked."))
 def config() -> None:
     """One variable a line."""

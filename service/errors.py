@@ -120,7 +120,8 @@ def _said(message: str, key: str, language: str) -> FieldError:
     for pattern, code in _PATTERNS:
         if found := pattern.search(message):
             if code in {"unknown_field", "required"}:
-                return _field(found[1], code, language)
+                # Of a list it matters which one; elsewhere the name alone says it.
+                return _field(f"{name}.{found[1]}" if "[" in name else found[1], code, language)
             number = found[1] if code.startswith("too_") else ""
             return _field(name, code, language, max=number, min=number)
     return _field(name, "wrong_type" if message.startswith("Expected") else "malformed", language)

@@ -38,9 +38,14 @@ CASES: dict[tuple[str, str], str] = {
     ("not_in_state", "new_account"): _("It was closed more than 30 days ago, and cannot be reopened. Open a new account."),
     ("not_in_state", "closed"): _("The account is closed. Reopen it first: it can be set to active for 30 days."),
     ("not_in_state", "too_many_boosts"): _("{max} boosts of this client are planned or live already. End one of them first."),
+    ("not_in_state", "too_many_exports"): _(
+        "{max} exports of this account's history are being written already. Wait until one is ready, or cancel one."
+    ),
+    ("not_in_state", "too_many_files"): _("{max} of your files are kept already. Delete one that you no longer need."),
     ("not_in_state", "too_many_keys"): _("The account has {max} API keys already. Revoke one that is no longer needed."),
     ("invalid_key", "revoked"): _("This API key was revoked. Make another one with POST /api/v1/api-keys."),
     ("invalid_key", "expired"): _("This API key has expired. Make another one with POST /api/v1/api-keys."),
+    ("forbidden", "departments"): _("This file holds lines of departments that you are not in any more. Ask for a new one."),
     ("forbidden", "scope"): _("This API key lacks the scope {scope}. Make one that has it with POST /api/v1/api-keys."),
     ("forbidden", "management"): _(
         "All places are taken: you came in without one, to look after people, sessions and the licence. The rest opens once you have a place."

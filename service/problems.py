@@ -128,6 +128,14 @@ TABLE: dict[str, Words] = {
     "last_administrator": Words(
         409, _("The last administrator"), _("An account keeps at least one active administrator. Name another one first.")
     ),
+    "export_too_large": Words(
+        409,
+        _("Too many lines for one answer"),
+        _(
+            "{lines} lines fit these filters, and one answer carries {limit}. Ask for a file with POST /api/v1/activity/exports: you get a"
+            " mail once it is written. Or choose a shorter period."
+        ),
+    ),
     "not_in_state": Words(409, _("Not possible in this state"), _("Its present state ({state}) does not allow this.")),
     "version_conflict": Words(412, _("Changed by somebody else"), _("Read it again, and send your change with its new version.")),
     "version_required": Words(
@@ -144,6 +152,19 @@ TABLE: dict[str, Words] = {
     "link_invalid": Words(410, _("Not a valid link"), _("Copy the whole link from the mail, or ask for a new one.")),
     "too_many_attempts": Words(
         429, _("Too many attempts"), _("Wait {retry_after} seconds, then try again or ask for a new password.")
+    ),
+    "documents_refused": Words(
+        409,
+        _("Events about documents are refused"),
+        _(
+            "Nothing was written: this account refuses events about documents. Stop sending them for it, or have an administrator set"
+            " activity_documents to kept or dropped with PATCH /api/v1/account."
+        ),
+    ),
+    "too_many_events": Words(
+        429,
+        _("Too many events"),
+        _("Nothing was written: this API key may send {limit} events a minute. Send the batch again in {retry_after} seconds."),
     ),
     "unavailable": Words(503, _("Temporarily unavailable"), _("Nothing was changed. Try again in {retry_after} seconds.")),
     "busy": Words(503, _("Very busy"), _("Many people are signing in. Try again in {retry_after} seconds.")),
@@ -197,6 +218,9 @@ FIELD_WORDS: dict[str, str] = {
     "column_twice": _("has the column “{given}” twice"),
     "column_missing": _("has a header without a column for the address"),
     "in_the_past": _("lies in the past"),
+    "too_old": _("lies more than {days} days back"),
+    "ahead": _("lies more than {minutes} minutes ahead"),
+    "too_nested": _("has objects or lists inside each other too deeply (at most {max} levels)"),
     "before_start": _("ends before it starts"),
     "never_happens": _("never happens before the end"),
     "children_without_limit": _("needs a limit for every account below first"),
@@ -204,6 +228,11 @@ FIELD_WORDS: dict[str, str] = {
     "first_password": _("is the first password that was set for you; choose one that nobody else knows"),
     "not_possible": _("is not possible here"),
     "cursor": _("is not a cursor of this list"),
+    "neither_day_nor_moment": _("is neither a day (2026-11-30) nor a moment with its time zone (2026-11-30T08:00:00Z)"),
+    "not_an_actor": _("is neither the id of a user or an API key nor “system”"),
+    "not_an_action": _("is neither an event (user.suspended) nor a family of events (user)"),
+    "not_an_ip_address": _("is not an IP address"),
+    "too_much_to_search": _("leaves too much to search through; choose a shorter period, or add a filter"),
     "needs_status": _("goes only with the status suspended"),
     "like_an_address": _("reads like an e-mail address"),
     "domain_unproven": _("is not in a domain in which an active administrator of this account has their address ({domains})"),

@@ -13,6 +13,7 @@ from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, 
 
 from service.errors import CodedError
 from service.problems import Problem
+from tenants.api_keys import KeyScope
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 Decorator = Callable[[Callable[..., Any]], HTTPRouteHandler]
@@ -119,6 +120,8 @@ def _declared(right: str | Open, refuses: Iterable[int], kwargs: dict[str, Any])
         for status in sorted(statuses)
     }
     security: list[dict[str, list[str]]] = [] if right is Open.TO_ANYONE else [{"session": []}]
+    if isinstance(right, KeyScope):
+        security = [{"key": []}, {"key_as_password": []}]
     return {
         "opt": {"right": right, **kwargs.pop("opt", {})},
         "responses": {**responses, **kwargs.pop("responses", {})},

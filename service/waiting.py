@@ -122,7 +122,7 @@ async def clear_line(session: AsyncSession, house: House, by: Actor, *, user_id:
     if away:
         users = await _users(session, away)
         on = await _account(session) if one is None else _as_target(one)
-        record(session, Event.LINE_CLEARED, by=by, on=on, users=[users[each].label for each in away if each in users])
+        record(session, Event.LINE_CLEARED, by=by, on=on, users=[each for each in away if each in users])
     return len(away)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -21,9 +21,11 @@ from tenants.texts import one_line
 
 AccountStatus = Literal["active", "suspended", "closed"]
 SeatUnit = Literal["user", "session"]
+DocumentEvents = Literal["kept", "dropped", "refused"]
 IDLE_MINUTES = range(5, 241)
 RECLAIM_MINUTES = range(1, 241)
 SESSIONS_PER_USER = range(1, 11)
+ACTIVITY_MONTHS = range(6, 37)
 # Below the operator. A reseller on the last level could have no client.
 MOST_LEVELS = 5
 _STANDING = """CASE
@@ -48,6 +50,8 @@ class Account(Base):
         CheckConstraint("reclaim_after BETWEEN 1 AND 240", name="reclaim_after"),
         CheckConstraint("sessions_per_user BETWEEN 1 AND 10", name="sessions_per_user"),
         CheckConstraint("seat_unit IN ('user', 'session')", name="seat_unit"),
+        CheckConstraint("activity_documents IN ('kept', 'dropped', 'refused')", name="activity_documents"),
+        CheckConstraint("activity_months BETWEEN 6 AND 36", name="activity_months"),
     )
     # A changed account knows its standing at once: nothing is loaded later, behind the caller's back.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - read by SQLAlchemy, never changed
@@ -77,6 +81,10 @@ class Account(Base):
     admin_sets_password: Mapped[bool] = mapped_column(
         default=False, server_default="false", comment="whether administrators may set first passwords"
     )
+    activity_documents: Mapped[DocumentEvents] = mapped_column(
+        Text, default="dropped", server_default="dropped", comment="what becomes of events about documents"
+    )
+    activity_months: Mapped[int] = mapped_column(default=12, server_default="12", comment="full months that the history is kept")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -199,6 +207,8 @@ async def change_settings(
         "reclaim_after": lambda minutes: None if minutes is None else _within("reclaim_after", minutes, RECLAIM_MINUTES),
         "show_holders": bool,
         "admin_sets_password": bool,
+        "activity_documents": lambda choice: _one_of("activity_documents", choice, get_args(DocumentEvents)),
+        "activity_months": lambda months: _within("activity_months", months, ACTIVITY_MONTHS),
     }
     before = {name: getattr(account, name) for name in wanted}
     for name, value in wanted.items():

@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, func, insert
+from sqlalchemy import Index, func, insert
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from tenants.activity_vocabulary import VOCABULARY
 from tenants.actors import NOWHERE, Actor, Origin, Person
 from tenants.database import AccountOwned, Base, entered, insert_many, table_of
 
@@ -21,80 +22,100 @@ Result = Literal["done", "refused", "failed"]
 
 
 class Event(StrEnum):
-    """Everything that leaves a line. `family.verb`; a line's facts are named beside it."""
+    """Everything of Portillon's own that leaves a line, `family.verb`; `activity.toml` says what each is about, and its facts."""
 
-    ACCOUNT_CREATED = "account.created"  # kind, plan
-    ACCOUNT_CHANGED = "account.changed"  # before, after
-    ACCOUNT_STATUS_CHANGED = "account.status_changed"  # before, after, above: the account above whose status changed
-    LICENCE_CHANGED = "licence.changed"  # before, after, reason
-    BRAND_CHANGED = "brand.changed"  # before, after: none for a first one, and for one that was removed
-    BOOST_GIVEN = "boost.given"  # boost, seats, starts_at, ends_at, weekly, reason
-    BOOST_ENDED = "boost.ended"  # boost, seats, starts_at, ends_at
-    POOL_OVERSOLD = "pool.oversold"  # seller, what, pool, given, asked, over
-    USER_INVITED = "user.invited"  # role, departments
-    USER_CHANGED = "user.changed"  # before, after
-    USER_SUSPENDED = "user.suspended"  # since, until, reason
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_STATUS_CHANGED = "account.status_changed"
+    LICENCE_CHANGED = "licence.changed"
+    BRAND_CHANGED = "brand.changed"
+    BOOST_GIVEN = "boost.given"
+    BOOST_ENDED = "boost.ended"
+    POOL_OVERSOLD = "pool.oversold"
+    USER_INVITED = "user.invited"
+    USER_CHANGED = "user.changed"
+    USER_SUSPENDED = "user.suspended"
     USER_STRUCK_OFF = "user.struck_off"
     USER_ACTIVATED = "user.activated"
     USER_DELETED = "user.deleted"
-    USERS_INVITED = "user.invited_many"  # accepted, refused
-    ROLE_CREATED = "role.created"  # rights
-    ROLE_CHANGED = "role.changed"  # before, after
-    ROLE_DELETED = "role.deleted"  # rights, replacement, users
-    DEPARTMENT_CREATED = "department.created"  # code
-    DEPARTMENT_CHANGED = "department.changed"  # before, after
-    RESTRICTIONS_CHANGED = "restrictions.changed"  # scope, before, after: sections hidden
+    USERS_INVITED = "user.invited_many"
+    ROLE_CREATED = "role.created"
+    ROLE_CHANGED = "role.changed"
+    ROLE_DELETED = "role.deleted"
+    DEPARTMENT_CREATED = "department.created"
+    DEPARTMENT_CHANGED = "department.changed"
+    RESTRICTIONS_CHANGED = "restrictions.changed"
     INVITATION_RESENT = "invitation.resent"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
     INVITATION_RENEWAL_ASKED = "invitation.renewal_asked"
     PASSWORD_RESET_ASKED = "password.reset_asked"
-    PASSWORD_CHANGED = "password.changed"  # how: reset, change
+    PASSWORD_CHANGED = "password.changed"
     EMAIL_CHANGE_ASKED = "email.change_asked"
-    EMAIL_CHANGED = "email.changed"  # before, after
-    EMAIL_CHANGE_REVOKED = "email.change_revoked"  # before, after
-    SIGNED_IN = "session.signed_in"  # session_id, ended, seat: pool, allowance, management
-    SIGN_IN_FAILED = "session.sign_in_failed"  # why: password, suspended, account, licence
+    EMAIL_CHANGED = "email.changed"
+    EMAIL_CHANGE_REVOKED = "email.change_revoked"
+    SIGNED_IN = "session.signed_in"
+    SIGN_IN_FAILED = "session.sign_in_failed"
     SIGNED_OUT = "session.signed_out"
-    SESSION_ENDED = "session.ended"  # why
-    VISIT_ALLOWED = "visit.allowed"  # permission, visitor, once, rights, reason
-    VISIT_REVOKED = "visit.revoked"  # permission, visitor, visits: how many were ended
-    VISIT_BEGAN = "visit.began"  # visit, reason, ends_at, rights
-    VISIT_ENDED = "visit.ended"  # visit, why, reason
-    API_KEY_CREATED = "api_key.created"  # scopes, expires_at
+    SESSION_ENDED = "session.ended"
+    VISIT_ALLOWED = "visit.allowed"
+    VISIT_REVOKED = "visit.revoked"
+    VISIT_BEGAN = "visit.began"
+    VISIT_ENDED = "visit.ended"
+    API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
-    SESSION_SEATED = "session.seated"  # session_id: was there to manage, and has a seat now
-    SEAT_REFUSED = "seat.refused"  # seats, in_use, held: for those who wait
-    SEAT_TAKEN = "seat.taken"  # why: lost, lingering, idle; user: who gets it
-    SEAT_HANDED_OVER = "seat.handed_over"  # why: handed_over, not_answered; user: who gets it
-    SEAT_ASKED_FOR = "seat.asked_for"  # handover, holders: how many were asked
-    LINE_CLEARED = "seat.line_cleared"  # users: who was sent away
-    SEAT_REQUESTED = "seat_request.asked"  # seats, until, reason
-    SEAT_REQUEST_DECIDED = "seat_request.decided"  # outcome, asked, seats, until, message
+    SESSION_SEATED = "session.seated"
+    SEAT_REFUSED = "seat.refused"
+    SEAT_TAKEN = "seat.taken"
+    SEAT_HANDED_OVER = "seat.handed_over"
+    SEAT_ASKED_FOR = "seat.asked_for"
+    LINE_CLEARED = "seat.line_cleared"
+    SEAT_REQUESTED = "seat_request.asked"
+    SEAT_REQUEST_DECIDED = "seat_request.decided"
     SEAT_REQUEST_WITHDRAWN = "seat_request.withdrawn"
     SEAT_REQUEST_EXPIRED = "seat_request.expired"
-    MAIL_SENT = "mail.sent"  # letter
-    MAIL_REFUSED = "mail.refused"  # letter, reply
+    MAIL_SENT = "mail.sent"
+    MAIL_REFUSED = "mail.refused"
+    HISTORY_FORGOTTEN = "history.forgotten"
+    ACTIVITY_EXPORTED = "activity.exported"
+    PERSON_DATA_EXPORTED = "person.data_exported"
+
+
+VOCABULARY.must_match(set(Event))
 
 
 class Activity(AccountOwned, Base):
-    """One line. The application role may insert and read, never change; names are frozen as they were."""
+    """One line. The application role may insert and read, never change; names are frozen as they were.
+
+    Ids begin with the moment at which the line was written (UUIDv7), and the table's partitions are months of ids: an id, or the time that
+    a line can have at most, leads to few of them.
+    """
 
     __tablename__ = "activity"
-    __table_args__ = (ForeignKeyConstraint(["account_id"], ["accounts.id"]),)
+    __table_args__ = (
+        Index("ix_activity_at", "account_id", "at", "id"),
+        Index("ix_activity_actor", "account_id", "actor_user_id", "at", "id"),
+        Index("ix_activity_target", "account_id", "target_id", "at", "id"),
+        Index("ix_activity_event", "account_id", "event", "at", "id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
 
-    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), comment="when it happened")
+    recorded_at: Mapped[datetime] = mapped_column(
+        server_default=func.clock_timestamp(), comment="when the line was written; the id begins with the same moment"
+    )
     event: Mapped[str] = mapped_column()
     result: Mapped[str] = mapped_column(default="done")
-    actor_kind: Mapped[str] = mapped_column(comment="user, visitor, person or system")
+    actor_kind: Mapped[str] = mapped_column(comment="user, visitor, person, api_key or system")
     actor_user_id: Mapped[UUID | None] = mapped_column()
     actor_identity_id: Mapped[UUID | None] = mapped_column()
+    actor_key_id: Mapped[UUID | None] = mapped_column(comment="the API key through which the line came")
     actor_account_id: Mapped[UUID | None] = mapped_column(comment="where the actor works, when it is not here")
     actor_account_name: Mapped[str | None] = mapped_column(comment="name of that account, as it was")
     actor_name: Mapped[str | None] = mapped_column()
     actor_email: Mapped[str | None] = mapped_column()
     target_type: Mapped[str | None] = mapped_column()
-    target_id: Mapped[UUID | None] = mapped_column()
+    target_id: Mapped[str | None] = mapped_column(comment="of an object of ours, or the vendor application's own")
     target_label: Mapped[str | None] = mapped_column()
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     ip: Mapped[str | None] = mapped_column()
@@ -113,7 +134,8 @@ def record(
 ) -> UUID:
     """Write one line into the account entered; it becomes true with the transaction. Facts are JSON, and never a secret.
 
-    `by` None is the system itself; `on` is type, id and label of what was acted on. Returns the line's id.
+    `by` None is the system itself; `on` is type, id and label of what was acted on. Returns the line's id. Raises VocabularyError for
+    a target or a fact that the event's entry in `activity.toml` does not declare; people are facts by their ids.
     """
     line = Activity(**_line(session, event, by=by, on=on, result=result, **facts))
     session.add(line)
@@ -162,10 +184,13 @@ async def write_many(
     await insert_many(session, Activity, rows)
 
 
-def plain_line(event: Event, *, account_id: UUID, origin: Origin, by: Person, **facts: Any) -> list[Any]:
-    """A line about the person's own doing, as the values of `inserted_from`."""
-    values = _values(account_id, origin, event, by=by, on=None if by.user_id is None else ("user", by.user_id, by.name), **facts)
-    return _driver_values(values)
+def plain_line(
+    event: Event, *, account_id: UUID, origin: Origin, by: Person | None, on: tuple[str, UUID, str] | None = None, **facts: Any
+) -> list[Any]:
+    """A line about the person's own doing, or what is done to somebody else, as the values of `inserted_from`."""
+    if on is None and by is not None and by.user_id is not None:
+        on = ("user", by.user_id, by.name)
+    return _driver_values(_values(account_id, origin, event, by=by, on=on, **facts))
 
 
 def line_by(session: AsyncSession, event: Event, *, by: Actor, on: tuple[str, UUID, str], **facts: Any) -> list[Any]:
@@ -180,7 +205,7 @@ def _driver_values(values: dict[str, Any]) -> list[Any]:
 def inserted_from(source: str, *, first: int) -> str:
     """SQL that writes such a line, given from `$first` on, if the `source` has a row: for a statement that does more than that."""
     columns = table_of(Activity).c
-    names = list(_values(UUID(int=0), NOWHERE, Event.SIGNED_IN, by=None))
+    names = list(_values(UUID(int=0), NOWHERE, Event.SIGN_IN_FAILED, by=None))
     given = [f"${n}::{columns[name].type.compile(postgresql.dialect())}" for n, name in enumerate(names, first)]  # type: ignore[no-untyped-call]  # SQLAlchemy's dialect
     return f"INSERT INTO activity ({', '.join(names)}) SELECT {', '.join(given)} FROM {source}"  # noqa: S608 - names of columns
 
@@ -212,6 +237,7 @@ def _values(
     elsewhere = _elsewhere(account_id, by)
     if visit is not None:
         facts["visit"] = visit.id
+    VOCABULARY.entries[event].must_allow(target_type, facts)
     return {
         "account_id": account_id,
         "id": uuid7(),
@@ -225,7 +251,7 @@ def _values(
         "actor_name": by.name if by else None,
         "actor_email": by.email if by else None,
         "target_type": target_type,
-        "target_id": target_id,
+        "target_id": None if target_id is None else str(target_id),
         "target_label": target_label,
         "facts": {name: _plain(value) for name, value in facts.items()},
         "ip": origin.ip,

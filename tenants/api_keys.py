@@ -50,6 +50,8 @@ class KeyScope(StrEnum):
         return scope
 
     SESSIONS_INTROSPECT = "sessions.introspect", "sessions.view"
+    # It writes and reads nothing; whoever lets an application write must be able to see what it wrote.
+    ACTIVITY_WRITE = "activity.write", "activity.view"
 
 
 class ApiKey(AccountOwned, Base):
@@ -68,11 +70,13 @@ class ApiKey(AccountOwned, Base):
     prefix: Mapped[str] = mapped_column(comment="first characters of the key")
     ending: Mapped[str] = mapped_column(comment="last characters of the key")
     created_by: Mapped[str] = mapped_column(comment="name, as it was")
+    created_by_user_id: Mapped[UUID | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None] = mapped_column(comment="none = never")
     last_used_at: Mapped[datetime | None] = mapped_column(comment="to the minute")
     revoked_at: Mapped[datetime | None] = mapped_column()
     revoked_by: Mapped[str | None] = mapped_column(comment="name, as it was")
+    revoked_by_user_id: Mapped[UUID | None] = mapped_column()
 
     @property
     def target(self) -> tuple[str, UUID, str]:
@@ -134,6 +138,7 @@ async def create_key(
         prefix=new.text[:_SHOWN_FIRST],
         ending=new.text[-_SHOWN_LAST:],
         created_by=actor.name,
+        created_by_user_id=actor.user_id,
         expires_at=expires_at,
     )
     session.add(key)
@@ -151,7 +156,7 @@ async def revoke_key(session: AsyncSession, actor: Actor, key_id: UUID) -> None:
     if key.revoked_at is not None:
         return
     key.revoked_at = (await session.execute(select(func.now()))).scalar_one()
-    key.revoked_by = actor.name
+    key.revoked_by, key.revoked_by_user_id = actor.name, actor.user_id
     # What processes remember of the account's keys is labelled with the epoch, like the hot copies of its sessions.
     raise_epoch(session, entered(session))
     record(session, Event.API_KEY_REVOKED, by=actor, on=key.target)

@@ -51,10 +51,12 @@ class Boost(AccountOwned, Base):
     to_minute: Mapped[int | None] = mapped_column()
     reason: Mapped[str | None] = mapped_column()
     by_account_id: Mapped[UUID | None] = mapped_column()
+    by_user_id: Mapped[UUID | None] = mapped_column()
     by_name: Mapped[str] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None] = mapped_column(comment="ended before its time")
     ended_by: Mapped[str | None] = mapped_column()
+    ended_by_user_id: Mapped[UUID | None] = mapped_column()
 
     @property
     def timing(self) -> Timing:
@@ -136,6 +138,7 @@ async def give_boost(
         **timing._asdict(),
         reason=None if reason is None else one_line("reason", reason, longest=300, shortest=0) or None,
         by_account_id=actor.account_id,
+        by_user_id=actor.user_id,
         by_name=actor.name,
     )
     await enter(session, child.id)
@@ -161,7 +164,7 @@ async def end_boost(session: AsyncSession, actor: Actor, account_id: UUID, boost
     now = await database_now(session)
     if boost.state_at(now) == "ended":
         raise NotInState(state="ended", since=(boost.ended_at or boost.ends_at or now).isoformat())
-    boost.ended_at, boost.ended_by = now, actor.name
+    boost.ended_at, boost.ended_by, boost.ended_by_user_id = now, actor.name, actor.user_id
     await _write(session, actor, child, Event.BOOST_ENDED, boost.facts)
     if tell:
         await _mail(session, Letter.BOOST_ENDED, boost)

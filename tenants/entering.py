@@ -22,7 +22,7 @@ from tenants.places import Place, find_place, may_not_enter
 from tenants.seat_keys import SessionKey
 from tenants.seat_verdicts import Full, Gone, HotCopy, Seated, SeatKind, Soon, Taken
 from tenants.session_facts import hot_copy, write_session
-from tenants.sessions import mark_replaced
+from tenants.sessions import mark_replaced, note_ended
 from tenants.tickets import Candidate
 from tenants.tokens import Signer
 
@@ -80,7 +80,7 @@ async def enter_account(
     if isinstance(found.taken, Full):
         raise await _refuse(keys, candidate, found, origin)
     if previous is not None and previous.account_id != candidate.account_id:
-        await _leave_elsewhere(keys, previous)
+        await _leave_elsewhere(keys, previous, origin)
     return await _opened(keys, candidate, new, found)
 
 
@@ -210,7 +210,7 @@ async def _write(
 ) -> HotCopy:
     account_id = candidate.account_id
     person = Person(candidate.user_id, candidate.identity_id, name, candidate.email)
-    told = {"session_id": new.id, "ended": list(why), "seat": kind}
+    told: dict[str, Any] = {"session_id": new.id, "ended": list(why), "seat": kind}
     facts = await write_session(
         plain,
         account_id=account_id,
@@ -226,7 +226,10 @@ async def _write(
     if copy is None:
         raise InvalidCredentials
     for reason in sorted(set(why.values())):
-        await mark_replaced(plain, account_id, [ended for ended in why if why[ended] == reason], why=reason, by=name)
+        ids = [ended for ended in why if why[ended] == reason]
+        ended = await mark_replaced(plain, account_id, ids, why=reason, by=(candidate.user_id, name))
+        if reason == "ended_for_room":
+            await note_ended(plain, account_id, ended, why=reason, by=person, origin=new.origin)
     return copy
 
 
@@ -255,12 +258,14 @@ async def _end_what_was_replaced(keys: Keys, candidate: Candidate, session_id: U
     # The same person signed in again before this row was written, so that sign-in found no row to end. Left alive, it would come
     # back as a session too many at its first request.
     async with keys.door.database.plain(candidate.account_id) as plain:
-        await mark_replaced(plain, candidate.account_id, [session_id], why="replaced", by=candidate.email)
+        await mark_replaced(plain, candidate.account_id, [session_id], why="replaced", by=(candidate.user_id, candidate.email))
 
 
-async def _leave_elsewhere(keys: Keys, previous: SessionKey) -> None:
+async def _leave_elsewhere(keys: Keys, previous: SessionKey, origin: Origin) -> None:
     async with keys.door.database.plain(previous.account_id) as plain:
-        await mark_replaced(plain, previous.account_id, [previous.session_id], why="switched", by=None)
+        ended = await mark_replaced(plain, previous.account_id, [previous.session_id], why="switched", by=None)
+        # Whoever signed in may be somebody else, at the same browser.
+        await note_ended(plain, previous.account_id, ended, why="switched", by=None, origin=origin)
 
 
 async def _give_up(keys: Keys, candidate: Candidate, session_id: UUID) -> None:

@@ -21,10 +21,13 @@ DomainError
 ├── InUse                others still need it
 ├── AlreadyExists
 ├── LastAdministrator
+├── ExportTooLarge       more lines of history than one answer carries
 ├── NotInState           the thing is not in a state that allows this
 ├── VersionConflict      somebody changed it first
 ├── LinkExpired · LinkUsed · LinkInvalid
+├── DocumentsRefused     the account refuses events about documents
 ├── TooManyAttempts      guesses are throttled                        retry_after
+├── TooManyEvents        a key sent more than its rate                retry_after
 └── Unavailable          a store is away, or the hash queue is full  retry_after
     └── Busy
 """
@@ -175,6 +178,12 @@ class LastAdministrator(DomainError):
     code = "last_administrator"
 
 
+class ExportTooLarge(DomainError):
+    """More lines than one answer carries: a worker can write them. Facts: lines, of which millions are counted roughly, and limit."""
+
+    code = "export_too_large"
+
+
 class NotInState(DomainError):
     """Facts: state, the one it is in; for a decision also by whom."""
 
@@ -219,6 +228,22 @@ class TooManyAttempts(DomainError):
     def __init__(self, *, retry_after: int) -> None:
         """Keep the seconds for the header."""
         super().__init__(retry_after=retry_after)
+
+
+class DocumentsRefused(DomainError):
+    """The account's setting refuses events about documents."""
+
+    code = "documents_refused"
+
+
+class TooManyEvents(DomainError):
+    """More events than an API key may send in a minute. Facts: limit; `retry_after` in seconds."""
+
+    code = "too_many_events"
+
+    def __init__(self, *, limit: int, retry_after: int) -> None:
+        """Keep the seconds for the header."""
+        super().__init__(limit=limit, retry_after=retry_after)
 
 
 class Unavailable(DomainError):

@@ -13,8 +13,9 @@ from tenants.door import Door
 from tenants.errors import Invalid, NotFound, NotInState
 from tenants.seat_keys import account_keys, script
 from tenants.seat_verdicts import Reread, befallen_of
+from tenants.valkey import Valkey
 
-_HANDOVER = script("handover")
+_HANDOVER, _FORGET = script("handover"), script("forget")
 
 Reply = Literal["release", "later", "no"]
 REPLIES: tuple[Reply, ...] = get_args(Reply)
@@ -142,3 +143,8 @@ def _handover(answer: list[Any]) -> Handover:
 
 def _moment(milliseconds: float) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+async def forget_asker(valkey: Valkey, account_id: UUID, user_id: UUID) -> None:
+    """Somebody who was deleted waits in no line, and asks nobody for a seat."""
+    await valkey.run(_FORGET, account_keys(account_id), (user_id.hex,))

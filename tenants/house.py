@@ -18,6 +18,7 @@ from tenants.door import Door
 from tenants.effects import Effects
 from tenants.entering import Keys
 from tenants.errors import DomainError
+from tenants.event_rates import EventRate
 from tenants.happenings import Happenings
 from tenants.keyring import Keyring
 from tenants.passwords import Hasher
@@ -119,6 +120,7 @@ class House:
     keyring: Keyring
     hasher: Hasher
     attempts: Attempts
+    event_rate: EventRate
     happenings: Happenings
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -182,6 +184,7 @@ def open_house(settings: Settings, *, bell: Bell | None = None, names_account: b
         keyring=Keyring(database, seats, signer),
         hasher=Hasher(settings),
         attempts=Attempts(settings, signer, valkey),
+        event_rate=EventRate(valkey, a_minute=settings.activity_rate),
         happenings=Happenings(redis_url, valkey),
     )
     outside.let_in = lambda account_id: house.later(door.let_in(account_id))

@@ -42,6 +42,7 @@ class Invitation(AccountOwned, Base):
     language: Mapped[str] = mapped_column()
     message: Mapped[str | None] = mapped_column()
     invited_by: Mapped[str] = mapped_column(comment="name, as it was")
+    invited_by_user_id: Mapped[UUID | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column()
     opened_at: Mapped[datetime | None] = mapped_column()
@@ -134,8 +135,9 @@ async def add_invited(
     session.add(user)
     await session.flush()
     session.add(DirectoryEntry(identity_id=identity.id, account_id=account.id, user_id=user.id, status="invited"))
-    invited_by = by.name if by else account.name
-    invitation = _invitation(user, language=language, message=message, invited_by=invited_by, valid_for=valid_for)
+    invitation = _invitation(user, language=language, message=message, invited_by=account.name, valid_for=valid_for)
+    if by is not None:
+        _sign(invitation, by)
     session.add(invitation)
     await session.flush()
     await session.refresh(user)
@@ -155,6 +157,10 @@ def _invitation(user: User, *, language: str, message: str | None, invited_by: s
         invited_by=invited_by,
         expires_at=func.now() + valid_for,
     )
+
+
+def _sign(invitation: Invitation, by: Actor) -> None:
+    invitation.invited_by, invitation.invited_by_user_id = by.name, by.user_id
 
 
 async def resend(
@@ -180,7 +186,7 @@ async def resend(
     invitation.nonce = new_nonce()
     invitation.created_at, invitation.expires_at = now, now + _valid_for(valid_days)
     invitation.opened_at = invitation.withdrawn_at = None
-    invitation.invited_by = actor.name
+    _sign(invitation, actor)
     if language is not None:
         invitation.language = known_language(language)
     if message is not None:

@@ -47,7 +47,7 @@ async def add_many(session: AsyncSession, actor: Actor, invitees: list[Invitee])
     until: datetime = (await session.execute(select(func.now()))).scalar_one() + VALID_FOR
     for part in _parts(invitees):
         users = [_user(entered(session), identities[invitee.email], invitee, until) for invitee in part]
-        links = [_invitation(user, invitee, actor.name) for user, invitee in zip(users, part, strict=True)]
+        links = [_invitation(user, invitee, actor) for user, invitee in zip(users, part, strict=True)]
         entries = [
             {"identity_id": user["identity_id"], "account_id": entered(session), "user_id": user["id"], "status": "invited"}
             for user in users
@@ -108,7 +108,7 @@ def _user(account_id: UUID, identity_id: UUID, invitee: Invitee, until: datetime
     }
 
 
-def _invitation(user: dict[str, Any], invitee: Invitee, invited_by: str) -> dict[str, Any]:
+def _invitation(user: dict[str, Any], invitee: Invitee, by: Actor) -> dict[str, Any]:
     return {
         "account_id": user["account_id"],
         "id": uuid7(),
@@ -116,7 +116,8 @@ def _invitation(user: dict[str, Any], invitee: Invitee, invited_by: str) -> dict
         "nonce": new_nonce(),
         "language": invitee.language,
         "message": invitee.message,
-        "invited_by": invited_by,
+        "invited_by": by.name,
+        "invited_by_user_id": by.user_id,
         "expires_at": user["invited_until"],
     }
 

@@ -17,6 +17,8 @@ from tenants.catalogue import LANGUAGES
 
 #: The language of every message id: what is said where a translation is missing.
 SOURCE_LANGUAGE = "en"
+# English as Europe reads it: day before month, 24 hours.
+_CUSTOMS = {"en": "en_GB"}
 
 
 @cache
@@ -32,6 +34,11 @@ def translations(folder: Path, language: str) -> gettext.NullTranslations:
     write_mo(compiled, merged)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def customs(language: str) -> str:
+    """The locale by whose customs dates, hours and lists are written in a language."""
+    return _CUSTOMS.get(language, language)
 
 
 def written_day(day: date, locale: str, *, width: Literal["long", "full"] = "long") -> str:

@@ -82,6 +82,7 @@ class LicenceChange(AccountOwned, Base):
 
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     by_account_id: Mapped[UUID | None] = mapped_column()
+    by_user_id: Mapped[UUID | None] = mapped_column()
     by_name: Mapped[str] = mapped_column()
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -240,6 +241,7 @@ def _write_history(
         account_id=entered(session),
         id=uuid7(),
         by_account_id=by.account_id if by else None,
+        by_user_id=by.user_id if by else None,
         by_name=by.name if by else "",
         before=before,
         after=after,

@@ -46,6 +46,7 @@ class Letter(StrEnum):
     SEAT_REQUESTED = "seat_requested"  # the seat request of a child; to whoever decides
     SEAT_REQUEST_REMINDER = "seat_request_reminder"  # the same
     SEAT_REQUEST_DECIDED = "seat_request_decided"  # the seat request; to an administrator
+    ACTIVITY_EXPORT_READY = "activity_export_ready"  # the export; to whoever asked for it
 
 
 class OwedMail(AccountOwned, Base):

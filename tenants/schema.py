@@ -1,6 +1,7 @@
 """The schema of the database: brought up to date as its owner, and compared with what this release needs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from tenants.activity_months import MAKE_MONTHS
 
 # Nothing may queue behind a migration that itself queues for a lock.
 LOCK_TIMEOUT = "5s"
@@ -57,6 +61,10 @@ def _upgrade(connection: Connection, tell: Callable[[str], None]) -> list[str]:
     for script in missing:
         tell(f"{script.revision} {script.doc}")
     command.upgrade(config, "head")
+    connection.commit()
+    # A month that somebody's lock keeps from being made now is made by the first API process or worker.
+    with suppress(DBAPIError):
+        connection.execute(text(MAKE_MONTHS))
     connection.commit()
     return [script.revision for script in missing]
 

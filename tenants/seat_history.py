@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.activity import Activity, Event, write
@@ -25,7 +25,7 @@ _BY_CONSENT = frozenset({"handed_over", "not_answered"})
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A seat that went to somebody: why, as in `Befallen`, when, and the name of who got it, as it was."""
+    """A seat that went to somebody: why, as in `Befallen`, when, and the name of who got it."""
 
     why: str
     at: datetime
@@ -54,7 +54,7 @@ async def find_loss(session: AsyncSession, session_id: UUID) -> Loss | None:
             select(Activity.facts, Activity.at)
             .join(
                 SignedInSession,
-                (SignedInSession.account_id == Activity.account_id) & (SignedInSession.user_id == Activity.target_id),
+                (SignedInSession.account_id == Activity.account_id) & (cast(SignedInSession.user_id, Text) == Activity.target_id),
             )
             .where(
                 Activity.account_id == entered(session),
@@ -67,7 +67,10 @@ async def find_loss(session: AsyncSession, session_id: UUID) -> Loss | None:
             .limit(1)
         )
     ).one_or_none()
-    return None if row is None else Loss(row.facts["why"], row.at, row.facts["user"])
+    if row is None:
+        return None
+    taker = row.facts.get("user") and await session.get(User, (entered(session), UUID(row.facts["user"])))
+    return Loss(row.facts["why"], row.at, taker.label if taker else None)
 
 
 def _first_id(at: datetime) -> UUID:
@@ -80,7 +83,7 @@ async def _write(session: AsyncSession, each: Befallen) -> None:
     if holder is None:
         return
     event = Event.SEAT_HANDED_OVER if each.why in _BY_CONSENT else Event.SEAT_TAKEN
-    facts: dict[str, Any] = {"why": each.why, "user": taker and taker.label}
+    facts: dict[str, Any] = {"why": each.why, "user": taker and taker.id}
     # Whoever gives their seat does so themselves; all else the rules do.
     gives = each.why == "handed_over"
     by = Person(holder.id, holder.identity_id, holder.label, holder.email) if gives else None

@@ -57,6 +57,7 @@ class SeatRequest(AccountOwned, Base):
     reminded_at: Mapped[datetime | None] = mapped_column()
     decided_at: Mapped[datetime | None] = mapped_column()
     decided_by: Mapped[str | None] = mapped_column()
+    decided_by_user_id: Mapped[UUID | None] = mapped_column()
     granted_seats: Mapped[int | None] = mapped_column()
     granted_until: Mapped[datetime | None] = mapped_column()
     message: Mapped[str | None] = mapped_column()
@@ -157,6 +158,7 @@ async def settle(session: AsyncSession, request: SeatRequest, state: RequestStat
     request.state = state
     request.decided_at = await database_now(session) if by else request.expires_at
     request.decided_by = by.name if by else None
+    request.decided_by_user_id = by.user_id if by else None
     for name, value in outcome.items():
         setattr(request, name, value)
     await session.flush()

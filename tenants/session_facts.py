@@ -174,10 +174,15 @@ _POLICY = """
 SELECT l.seats, a.idle_timeout, (SELECT count(*) FROM sessions s
                                   WHERE s.account_id = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND s.user_id IS NOT NULL),
        a.time_zone, clock_timestamp(), a.reclaim_after, l.accountant_seats,
-       ARRAY(SELECT (b.seats, b.starts_at, b.ends_at, b.days, b.from_minute, b.to_minute) FROM boosts b
+       ARRAY(SELECT (b.seats, b.starts_at, b.ends_at, array_to_string(b.days, ','), b.from_minute, b.to_minute) FROM boosts b
               WHERE b.account_id = $1 AND b.ended_at IS NULL AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   FROM licences l JOIN accounts a ON a.id = l.account_id WHERE l.account_id = $1
 """
+
+
+def _timing(seats: int, starts_at: datetime, ends_at: datetime | None, days: str | None, *minutes: int | None) -> Timing:
+    # As text: the driver cannot read an array inside of a row without a name, unless its connection happened to meet one elsewhere.
+    return Timing(seats, starts_at, ends_at, None if days is None else [int(day) for day in days.split(",")], *minutes)
 
 
 async def read_policy(plain: Plain, account_id: UUID) -> tuple[Policy, int]:
@@ -189,7 +194,7 @@ async def read_policy(plain: Plain, account_id: UUID) -> tuple[Policy, int]:
     if row is None:
         raise NotSignedIn
     seats, idle, alive, time_zone, now, reclaim, accountants, boosts = row
-    more, changes_at = seats_at([Timing(*boost) for boost in boosts], time_zone, now)
+    more, changes_at = seats_at([_timing(*boost) for boost in boosts], time_zone, now)
     here = now.astimezone(ZoneInfo(time_zone))
     tomorrow = datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo)
     until = min(tomorrow, changes_at or tomorrow)

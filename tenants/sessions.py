@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tenants.accounts import get_account
-from tenants.activity import Event, record
-from tenants.actors import Actor, Person
+from tenants.activity import Event, inserted_from, plain_line, record
+from tenants.actors import Actor, Origin, Person
 from tenants.bearer_tokens import BearerTokens, NewToken
 from tenants.database import AccountOwned, Base, Plain, entered
 from tenants.effects import EndedSession, effects_of
@@ -44,6 +44,7 @@ class SignedInSession(AccountOwned, Base):
     ended_at: Mapped[datetime | None] = mapped_column()
     ended_reason: Mapped[str | None] = mapped_column()
     ended_by: Mapped[str | None] = mapped_column(comment="name, as it was")
+    ended_by_user_id: Mapped[UUID | None] = mapped_column()
     ip: Mapped[str | None] = mapped_column()
     device: Mapped[str | None] = mapped_column()
     management: Mapped[bool] = mapped_column(
@@ -135,7 +136,7 @@ async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, rea
     if row.visit_id is not None:
         await end_visits(session, [row.visit_id], by=by, why=why, reason=reason)
         return
-    await _end(session, [row.id], why=why, by=by.name, heir=await _holder(session, by) if for_room else None)
+    await _end(session, [row.id], why=why, by=by, heir=await _holder(session, by) if for_room else None)
     user = await session.get_one(User, (row.account_id, row.user_id))
     record(
         session,
@@ -168,22 +169,42 @@ async def end_sessions_of(
     """End every live session of a user of the account entered (but one, if named), and every visit they are on. Returns how many."""
     ids = [row.id for row, _ in await search_alive(session, user_id=user.id) if row.id != but]
     if ids:
-        await _end(session, ids, why=why, by=by.name if by else None)
+        await _end(session, ids, why=why, by=by)
         record(session, Event.SESSION_ENDED, by=by, on=("user", user.id, user.label), why=why, reason=reason, sessions=len(ids))
     visits = await end_visits_of(session, by, visitor_account_id=user.account_id, visitor_user_id=user.id, why=why)
     return len(ids) + visits
 
 
 _END = """
-UPDATE sessions SET ended_at = now(), ended_reason = $3, ended_by = $4
+UPDATE sessions SET ended_at = now(), ended_reason = $3, ended_by = $4, ended_by_user_id = $5
  WHERE account_id = $1 AND id = ANY($2::uuid[]) AND ended_at IS NULL RETURNING id, coalesce(user_id, id)
 """
 
 
-async def mark_replaced(plain: Plain, account_id: UUID, ids: list[UUID], *, why: str, by: str | None) -> None:
-    """Sessions of the account entered that made room for a sign-in; their hot copies go with the commit."""
-    for session_id, user_id in await plain.rows(_END, account_id, ids, why, by):
-        plain.effects.ended.append(EndedSession(account_id, user_id, session_id, why))
+async def mark_replaced(plain: Plain, account_id: UUID, ids: list[UUID], *, why: str, by: tuple[UUID, str] | None) -> list[UUID]:
+    """Sessions of the account entered that made room for a sign-in; their hot copies go with the commit. `by` is a user, as it was named.
+
+    Returns those that were still alive.
+    """
+    whose, name = by or (None, None)
+    ended = await plain.rows(_END, account_id, ids, why, name, whose)
+    plain.effects.ended.extend(EndedSession(account_id, user_id, session_id, why) for session_id, user_id in ended)
+    return [session_id for session_id, _ in ended]
+
+
+_WHOSE = """
+SELECT s.id, u.id, coalesce(nullif(u.name, ''), u.email) FROM sessions s JOIN users u ON u.account_id = s.account_id AND u.id = s.user_id
+ WHERE s.account_id = $1 AND s.id = ANY($2::uuid[])
+"""
+_LINE = inserted_from("(SELECT 1) AS once", first=1)
+
+
+async def note_ended(plain: Plain, account_id: UUID, ids: list[UUID], *, why: str, by: Person | None, origin: Origin) -> None:
+    """The history's line for each of these sessions, which a sign-in has ended: another person's, or one in another account."""
+    for session_id, user_id, label in await plain.rows(_WHOSE, account_id, ids) if ids else ():
+        on, facts = ("user", user_id, label), {"why": why, "session_id": session_id}
+        line = plain_line(Event.SESSION_ENDED, account_id=account_id, origin=origin, by=by, on=on, **facts)
+        await plain.rows(_LINE, *line)
 
 
 async def _holder(session: AsyncSession, of: Actor) -> UUID:
@@ -192,13 +213,15 @@ async def _holder(session: AsyncSession, of: Actor) -> UUID:
     return of.user_id if unit == "user" else of.session_id
 
 
-async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: str | None, heir: UUID | None = None) -> None:
+async def _end(session: AsyncSession, ids: list[UUID], *, why: str, by: Actor | Person | None, heir: UUID | None = None) -> None:
     if not ids:
         return
     rows = await session.execute(
         update(SignedInSession)
         .where(SignedInSession.account_id == entered(session), SignedInSession.id.in_(ids), SignedInSession.ended_at.is_(None))
-        .values(ended_at=func.now(), ended_reason=why, ended_by=by)
+        .values(
+            ended_at=func.now(), ended_reason=why, ended_by=by.name if by else None, ended_by_user_id=by.user_id if by else None
+        )
         .returning(SignedInSession.id, func.coalesce(SignedInSession.user_id, SignedInSession.id).label("whose"))
         .execution_options(synchronize_session=False)
     )

@@ -70,6 +70,15 @@ class Settings(BaseSettings):
     )
     attempts_per_address: int = Field(default=100, ge=1, description="Wrong passwords per network address and window")
     attempts_window: int = Field(default=900, ge=10)
+    activity_rate: int = Field(
+        default=200_000, ge=500, description="Events about documents that one API key may send in a minute; a whole batch at least"
+    )
+    activity_export_lines: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=10_000_000,
+        description="Lines of history that one answer carries; a worker writes what is larger",
+    )
     database_pool: int = Field(default=10, ge=1)
     smtp_timeout: float = Field(default=30, gt=0)
     mail_lease: int = Field(default=90, ge=1, description="A mail in hand for longer is another worker's")

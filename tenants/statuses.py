@@ -10,6 +10,7 @@ from tenants.activity import Event, record
 from tenants.actors import Actor
 from tenants.catalogue import Catalogue
 from tenants.effects import raise_epoch
+from tenants.erasures import call_by_pseudonym
 from tenants.errors import Invalid, NotInState
 from tenants.licences import FIRST_DAY, LAST_DAY
 from tenants.roles import must_outrank
@@ -88,7 +89,7 @@ async def activate(session: AsyncSession, catalogue: Catalogue, actor: Actor, us
 
 
 async def delete_user(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> User:
-    """The person is unknown from now on; the row keeps a pseudonym so that history still reads."""
+    """The person is unknown from now on; the row keeps a pseudonym so that history still reads, and a worker erases all other traces."""
     user = await lock_user(session, user_id)
     await must_outrank(session, catalogue, actor, user)
     await keep_an_administrator(session, without=user)
@@ -98,7 +99,7 @@ async def delete_user(session: AsyncSession, catalogue: Catalogue, actor: Actor,
         delete(DirectoryEntry).where(DirectoryEntry.identity_id == user.identity_id, DirectoryEntry.account_id == user.account_id)
     )
     _leave(user, "deleted")
-    user.name = user.email = f"deleted-{user.id.hex[-12:]}"
+    call_by_pseudonym(user)
     user.deleted_at = await session.scalar(select(func.now()))
     await _flushed(session, user)
     return user

@@ -101,7 +101,7 @@ async def _moved_below(session: AsyncSession, account: Account) -> list[Moved]:
 # being stopped, and stay over. The fence of a mail in hand is left alone: if it is sent all the same, it is settled as sent.
 _CARRY_OUT = """
 WITH ended AS (
-    UPDATE sessions SET ended_at = now(), ended_reason = $2, ended_by = $3
+    UPDATE sessions SET ended_at = now(), ended_reason = $2, ended_by = $3, ended_by_user_id = $4
      WHERE account_id = $1 AND ended_at IS NULL AND expires_at > now() RETURNING id, coalesce(user_id, id) AS whose
 ), mail AS (
     {mail}
@@ -110,7 +110,7 @@ WITH ended AS (
 )
 SELECT id, whose FROM ended
 """
-_LINE = inserted_from("(SELECT 1) AS once", first=4)
+_LINE = inserted_from("(SELECT 1) AS once", first=5)
 _STOP = _CARRY_OUT.format(line=_LINE, mail="UPDATE outbox SET state = 'held' WHERE account_id = $1 AND state = 'owed'")
 _BRING_BACK = _CARRY_OUT.format(
     line=_LINE, mail="UPDATE outbox SET state = 'owed', next_try_at = now() WHERE account_id = $1 AND state = 'held'"
@@ -124,7 +124,7 @@ async def _carry_out(session: AsyncSession, by: Actor, moved: Moved, facts: dict
     returns = moved.after == "active"
     why = f"account_{moved.before if returns else moved.after}"
     line = line_by(session, Event.ACCOUNT_STATUS_CHANGED, by=by, on=("account", moved.id, moved.name), **facts)
-    ended = await _rows(session, _BRING_BACK if returns else _STOP, moved.id, why, by.name, *line)
+    ended = await _rows(session, _BRING_BACK if returns else _STOP, moved.id, why, by.name, by.user_id, *line)
     effects.ended.extend(EndedSession(moved.id, row.whose, row.id, why) for row in ended)
     effects.mail_owed |= returns
 

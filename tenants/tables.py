@@ -2,6 +2,9 @@
 
 from tenants.accounts import Account
 from tenants.activity import Activity
+from tenants.activity_exports import Export, ExportPart
+from tenants.activity_intake import EventKey
+from tenants.activity_seals import Head, PersonKey, Seal, Unsealed
 from tenants.api_keys import ApiKey
 from tenants.boosts import Boost
 from tenants.brands import Brand
@@ -9,6 +12,7 @@ from tenants.client_figures import ClientFigures
 from tenants.database import AccountOwned, Base
 from tenants.departments import Department
 from tenants.email_changes import EmailChange
+from tenants.erasures import Erasure
 from tenants.idempotency import IdempotencyKey
 from tenants.identities import Identity
 from tenants.invitations import Invitation
@@ -38,6 +42,11 @@ __all__ = [
     "Department",
     "DirectoryEntry",
     "EmailChange",
+    "Erasure",
+    "EventKey",
+    "Export",
+    "ExportPart",
+    "Head",
     "IdempotencyKey",
     "Identity",
     "Invitation",
@@ -46,11 +55,14 @@ __all__ = [
     "LicenceNotice",
     "OwedMail",
     "PasswordReset",
+    "PersonKey",
     "Restriction",
     "Role",
+    "Seal",
     "SeatRequest",
     "SignedInSession",
     "Turn",
+    "Unsealed",
     "UsageDay",
     "User",
     "Visit",

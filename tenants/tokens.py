@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     DEVICE = "device"
     IDEMPOTENCY = "idempotency"
     ENDED = "ended"
+    SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,12 @@ class VisitPermission(AccountOwned, Base):
     rights: Mapped[list[str]] = mapped_column(ARRAY(Text))
     reason: Mapped[str | None] = mapped_column()
     given_by: Mapped[str] = mapped_column(comment="name, as it was")
+    given_by_user_id: Mapped[UUID | None] = mapped_column()
     given_at: Mapped[datetime] = mapped_column(server_default=func.now())
     used_at: Mapped[datetime | None] = mapped_column()
     revoked_at: Mapped[datetime | None] = mapped_column()
     revoked_by: Mapped[str | None] = mapped_column()
+    revoked_by_user_id: Mapped[UUID | None] = mapped_column()
 
     @property
     def state(self) -> PermissionState:
@@ -83,7 +85,8 @@ async def allow_visits(
     seller = await _seller(session, await get_account(session, entered(session)), visitor)
     await _close_what_is_used(session, seller.id)
     words = None if reason is None else one_line("reason", reason, longest=LONGEST_REASON, shortest=0) or None
-    values = {"visitor_account_id": seller.id, "once": once, "rights": sorted(given), "reason": words, "given_by": actor.name}
+    values = {"visitor_account_id": seller.id, "once": once, "rights": sorted(given), "reason": words}
+    values |= {"given_by": actor.name, "given_by_user_id": actor.user_id}
     made: VisitPermission | None = await session.scalar(
         insert(VisitPermission)
         .values(account_id=entered(session), id=uuid7(), **values)
@@ -114,7 +117,7 @@ async def revoke_visits(session: AsyncSession, actor: Actor, permission_id: UUID
     first = found.revoked_by is None
     if first:
         found.revoked_at = (await session.execute(select(func.now()))).scalar_one()
-        found.revoked_by = actor.name
+        found.revoked_by, found.revoked_by_user_id = actor.name, actor.user_id
     visits = await session.scalars(
         select(Visit.id).where(Visit.account_id == entered(session), Visit.permission_id == found.id, Visit.ends_at > func.now())
     )

@@ -44,8 +44,8 @@ class Visit(AccountOwned, Base):
 
     @property
     def target(self) -> tuple[str, UUID, str]:
-        """The visit as what a line of the client's history is about."""
-        return ("visit", self.id, f"{self.visitor_name}, {self.visitor_account_name}")
+        """The visit as what a line of the client's history is about. Its visitor's name stands in the row alone, where it can be erased."""
+        return ("visit", self.id, self.visitor_account_name)
 
 
 async def end_visits(
@@ -57,7 +57,7 @@ async def end_visits(
     """
     here = entered(session)
     await session.flush()
-    ended = await _rows(session, _END, here, list(ids), why, by.name if by else None)
+    ended = await _rows(session, _END, here, list(ids), why, by.name if by else None, by.user_id if by else None)
     effects_of(session).ended.extend(EndedSession(here, row.id, row.id, why) for row in ended)
     visits = [await session.get_one(Visit, (here, row.id)) for row in ended]
     for visit in visits:
@@ -109,7 +109,7 @@ async def follow_visitors(session: AsyncSession, effects: Effects) -> None:
 
 
 _END = """
-UPDATE sessions SET ended_at = now(), ended_reason = $3, ended_by = $4
+UPDATE sessions SET ended_at = now(), ended_reason = $3, ended_by = $4, ended_by_user_id = $5
  WHERE account_id = $1 AND visit_id = ANY($2::uuid[]) AND ended_at IS NULL AND expires_at > now() RETURNING id
 """
 _VISITED = "SELECT DISTINCT account_id FROM visits WHERE visitor_account_id = $1 AND ends_at > now()"

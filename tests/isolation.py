@@ -1,6 +1,6 @@
 """How each operation of the API is called with sense, for the tests that put another account's identifiers into it (X1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.make import PASSWORD
@@ -14,17 +14,22 @@ class Row:
     """How an operation is called with sense; identifiers are then put into its places one by one.
 
     `path` says whose object stands in the path when another place is tried. `writes` are the tables in which a stranger's
-    call may rightly leave something about B, such as the failed sign-in in its history.
+    call may rightly leave something about B, such as the failed sign-in in its history. `query` is asked for unless it is the place.
     """
 
     body: dict[str, Any] | None = None
     path: str = ""
     signs_out: bool = False
     writes: frozenset[str] = frozenset()
+    query: dict[str, str] = field(default_factory=dict)
 
 
 # A new operation without a row here fails the test below.
 ROWS: dict[str, Row] = {
+    # Before everything that leaves in the history of company A what was tried.
+    "GET /activity": Row(),
+    "GET /activity/{line_id}": Row(path="nobody"),
+    "GET /me/activity": Row(),
     "GET /session": Row(),
     "GET /session/events": Row(),
     "GET /gate/check": Row(),
@@ -90,6 +95,18 @@ ROWS: dict[str, Row] = {
     "DELETE /api-keys/{key_id}": Row(path="nobody"),
     # Refused to every session; tests/service/test_introspection.py asks about the tokens of other accounts with a key.
     "POST /oauth/introspect": Row(),
+    # Likewise; tests/service/test_activity_intake.py names people of other accounts with a key.
+    "POST /activity": Row(),
+    # Of days without a line: each export that is made is one line more.
+    "GET /activity/export": Row(query={"to": "2000-01-02"}),
+    # Tried only: one that is carried out stays open, and the fourth one is refused.
+    "POST /activity/exports": Row(body={"from": "yesterday"}),
+    "GET /activity/exports": Row(),
+    "GET /activity/exports/{export_id}": Row(path="nobody"),
+    "GET /activity/exports/{export_id}/file": Row(path="nobody"),
+    "DELETE /activity/exports/{export_id}": Row(path="nobody"),
+    # Without the history: each one that is taken is one line more.
+    "GET /me/data": Row(query={"activity": "false"}),
     "GET /account/seats": Row(),
     "GET /account/seats/export": Row(),
     "GET /catalogue": Row(),
@@ -115,10 +132,12 @@ ROWS: dict[str, Row] = {
     "POST /session/heartbeat": Row(body={"closing": False}),
     "POST /session/switch": Row(body={"account": "nowhere"}),
     "POST /login": Row(
-        body={"email": "nobody@nowhere.example.com", "password": "no such password"}, writes=frozenset({"activity"})
+        body={"email": "nobody@nowhere.example.com", "password": "no such password"},
+        writes=frozenset({"activity", "activity_unsealed"}),
     ),
     "POST /password-resets": Row(
-        body={"email": "nobody@nowhere.example.com"}, writes=frozenset({"activity", "outbox", "password_resets"})
+        body={"email": "nobody@nowhere.example.com"},
+        writes=frozenset({"activity", "activity_unsealed", "outbox", "password_resets"}),
     ),
     "POST /password-resets/confirm": Row(body={"token": "x", "password": "a brand new horse battery"}),
     "POST /invitations/lookup": Row(body={"token": "x"}),
@@ -158,4 +177,9 @@ FITTING = {
     "copy_of": ("role",),
     "replacement": ("role",),
     "right": ("role",),
+    "line_id": ("activity",),
+    "export_id": ("activity_export",),
+    "actor": ("user", "api_key"),
+    "target": ("user",),
+    "text": ("email",),
 }

@@ -219,15 +219,16 @@ def test_processes_serve_together_and_a_restored_backup_revives_nothing(machine:
         # Nobody answers at the mail server's address: this letter stays owed.
         guest = {"email": "bob@example.com", "role": "administrator"}
         assert here.post("/api/v1/users", json=guest, headers=by_her).status_code == 201
+        assert here.post("/api/v1/activity/exports", json={}, headers=by_her).status_code == 202
         at_work = backup(machine, "at-work")
         assert here.delete("/api/v1/session", headers=by_her).status_code == 204
     assert machine.stop() == [0, 0, 0], machine.log()
 
-    assert restore(machine, unused, "before_accepting") == ["sessions 0, mail 0"]
+    assert restore(machine, unused, "before_accepting") == ["sessions 0, mail 0, exports 0"]
     with serving(machine, "before_accepting") as client:
         again = client.post("/api/v1/invitations/accept", json=acceptance)
         assert (again.status_code, again.json()["code"]) == (410, "link_used")
-    assert restore(machine, at_work, "before_leaving") == ["sessions 1, mail 1"]
+    assert restore(machine, at_work, "before_leaving") == ["sessions 1, mail 1, exports 1"]
     with serving(machine, "before_leaving") as client:
         assert client.get("/api/v1/session", headers=by_her).status_code == 401
         assert client.post("/api/v1/login", json={"email": EMAIL, "password": PASSWORD}).status_code == 201
@@ -249,8 +250,9 @@ def backup(machine: Machine, name: str) -> Path:
 def restore(machine: Machine, dump: Path, database: str) -> list[str]:
     """As the runbook says: roles and an empty database, the dump, after_restore.sql, an empty Redis. What the dump held alive."""
     alive = """
-        SELECT format('sessions %s, mail %s', (SELECT count(*) FROM sessions WHERE ended_at IS NULL),
-                      (SELECT count(*) FROM outbox WHERE state = 'owed'))
+        SELECT format('sessions %s, mail %s, exports %s', (SELECT count(*) FROM sessions WHERE ended_at IS NULL),
+                      (SELECT count(*) FROM outbox WHERE state = 'owed' AND letter <> 'activity_export_ready'),
+                      (SELECT count(*) FROM activity_exports WHERE state IN ('waiting', 'running', 'ready')))
     """
     machine.roles(database)
     machine.postgres("pg_restore", "--exit-on-error", f"--dbname={machine.url('postgres', database)}", str(dump))
@@ -258,7 +260,7 @@ def restore(machine: Machine, dump: Path, database: str) -> list[str]:
     machine.postgres("psql", "-X", "-q", "-1", "-f", str(DEPLOY / "after_restore.sql"), machine.url("postgres", database))
     with closing(redis.Redis.from_url(machine.addresses.redis_url)) as client:
         client.flushall()
-    assert machine.ask(alive, database=database) == ["sessions 0, mail 0"]
+    assert machine.ask(alive, database=database) == ["sessions 0, mail 0, exports 0"]
     return held
 
 

@@ -129,6 +129,8 @@ async def _people_at_work(world: World, api: Api) -> None:
     one = world.database.fetchval
     key = await api.post("/api-keys", {"name": "Key of Bravissimo", "scopes": ["sessions.introspect"]}, by=ada)
     assert key.status_code == 201, key.text
+    export = await api.post("/activity/exports", {}, by=ada)
+    assert export.status_code == 202, export.text
     boost = "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) SELECT $1, gen_random_uuid(), 1, now(), now() + '1 day', 'S'"
     await world.database.execute(boost, b.account_id)
     identities = await world.database.fetch("SELECT identity_id FROM users WHERE account_id = $1", b.account_id)
@@ -139,6 +141,7 @@ async def _people_at_work(world: World, api: Api) -> None:
         "session": session,
         "seat_request": asked.json()["id"],
         "api_key": key.json()["id"],
+        "activity_export": export.json()["id"],
         "handover": handover,
         "role": role,
         "department": department,
@@ -248,12 +251,12 @@ def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict
     method, path = operation.split(" ")
     where, name = place
     headers = {"If-Match": "*"} if method in {"PUT", "PATCH", "DELETE"} else {}
-    query = ""
+    asked = dict(row.query)
     body = None if row.body is None else json.loads(json.dumps(row.body).replace("new@nowhere", f"{uuid4().hex}@nowhere"))
     if where == "path":
         path = path.replace("{" + name + "}", value)
     elif where == "query":
-        query = f"?{httpx.QueryParams({name: value})}"
+        asked[name] = value
     elif where == "header":
         headers[name] = value
     elif where == "cookie":
@@ -266,7 +269,7 @@ def shot(operation: str, row: Row, place: tuple[str, str], value: str, own: dict
             target = target.setdefault(part, {})
         target[last] = [value] if last in {"departments", "options", "rights", "restrictions"} else value
     path = re.sub(r"\{\w+\}", lambda _: own.get(row.path, str(uuid4())), path)
-    return Shot(method, path + query, headers, body)
+    return Shot(method, f"{path}?{httpx.QueryParams(asked)}" if asked else path, headers, body)
 
 
 def seen(answer: httpx.Response, value: str) -> tuple[int, str, list[tuple[str, str]]]:

@@ -47,6 +47,8 @@ def filled(route: str) -> tuple[str, str]:
         "permission_id",
         "key_id",
         "handover_id",
+        "line_id",
+        "export_id",
     ):
         path = path.replace("{" + name + ":uuid}", str(uuid4()))
     for name in ("role_id", "right"):
@@ -166,6 +168,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /accounts/{child}/licence": {"plan": "pro"},
     "POST /account/visits": {"visitor": "operator", "once": True, "role": "user"},
     "POST /api-keys": {"name": "Invoicing", "scopes": ["sessions.introspect"]},
+    "POST /activity/exports": {"format": "json"},
     "POST /accounts/{child}/visits": {"reason": "A look", "minutes": 10},
     "POST /accounts/{child}/boosts": {"seats": 1, "ends_at": "2900-01-01T00:00:00Z"},
 }

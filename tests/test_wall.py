@@ -69,6 +69,13 @@ async def test_every_table_of_an_account_is_walled_in(superuser: asyncpg.Connect
 async def test_the_doors_in_the_wall_are_these_and_no_others(superuser: asyncpg.Connection) -> None:
     doors = await superuser.fetch("SELECT tablename, policyname, cmd FROM pg_policies WHERE policyname <> 'wall' ORDER BY 1, 2")
     assert [tuple(door) for door in doors] == [
+        ("activity_erasures", "sorting_room", "SELECT"),
+        ("activity_exports", "sorting_room", "SELECT"),
+        ("activity_heads", "sorting_room", "SELECT"),
+        ("activity_keys", "sorting_room", "SELECT"),
+        ("activity_keys", "sorting_room_forgets", "DELETE"),
+        ("activity_seals", "sorting_room", "SELECT"),
+        ("activity_unsealed", "sorting_room", "SELECT"),
         ("boosts", "children", "SELECT"),
         ("brands", "offered", "SELECT"),
         ("client_figures", "children", "SELECT"),
@@ -91,6 +98,27 @@ async def test_the_application_role_owns_nothing_and_passes_no_wall(superuser: a
     assert await superuser.fetchval("SELECT count(*) FROM pg_proc WHERE proowner = $1::regrole", APPLICATION) == 0
     assert await superuser.fetchval("SELECT count(*) FROM pg_auth_members WHERE member = $1::regrole", APPLICATION) == 0
     assert not await superuser.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", APPLICATION)
+
+
+async def test_x12_names_of_its_own_lead_no_function_of_the_owner_astray(house: House, superuser: asyncpg.Connection) -> None:
+    acme = await make.company(house, staff=1)
+    # Without `pg_temp` in the path, it is looked through first: for tables, and for types.
+    paths = await superuser.fetch(
+        "SELECT proname, prosecdef, array_to_string(proconfig, ' ') AS settings FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace AND (prosecdef OR proconfig IS NOT NULL)"
+    )
+    assert paths
+    assert [row["proname"] for row in paths if ", pg_temp" not in (row["settings"] or "")] == []
+    before = await superuser.fetchval("SELECT count(*) FROM activity")
+    async with house.database.transaction(acme.account_id) as session:
+        for statement in (
+            "CREATE FUNCTION pg_temp.evil(pg_catalog.uuid) RETURNS boolean LANGUAGE plpgsql AS"
+            " $$ BEGIN DELETE FROM public.activity; RETURN true; END $$",
+            "CREATE DOMAIN pg_temp.uuid AS pg_catalog.uuid CHECK (pg_temp.evil(value))",
+            "SELECT activity_make_month('2021-01-01')",
+        ):
+            await session.execute(text(statement))
+    assert await superuser.fetchval("SELECT count(*) FROM activity") == before
 
 
 async def test_x12_history_cannot_be_changed_by_the_application(house: House) -> None:
@@ -136,6 +164,19 @@ async def two_companies(house: House) -> tuple[make.Company, make.Company]:
                 "INSERT INTO departments (account_id, id, name) VALUES (:a, :i, 'Paris')",
                 "INSERT INTO api_keys (account_id, id, name, scopes, key_digest, prefix, ending, created_by)"
                 " VALUES (:a, :i, 'Own', '{sessions.introspect}', 'x', 'x', 'x', 'Ada')",
+                "INSERT INTO activity_heads (account_id, number, lines, digest, sealed_at)"
+                " SELECT :a, 0, 0, 'x', now() WHERE CAST(:i AS uuid) IS NOT NULL",
+                "INSERT INTO activity_seals"
+                " (account_id, id, number, month, lines, digests, actors, targets, content, previous, digest, key, sealed_at)"
+                " VALUES (:a, :i, 1, current_date, '{}', '', '', '', '', '', '', '', now())",
+                "INSERT INTO activity_people (account_id, id, key) VALUES (:a, :i, 'x')",
+                "INSERT INTO activity_keys (account_id, id) VALUES (:a, :i)",
+                "INSERT INTO activity_erasures (account_id, id, identity_id) SELECT :a, id, identity_id FROM users WHERE account_id = :a"
+                " AND CAST(:i AS uuid) IS NOT NULL LIMIT 1",
+                "INSERT INTO activity_exports (account_id, id, user_id, filters, format, language, time_zone, lines, expires_at)"
+                " SELECT :a, :i, id, '{}', 'csv', 'fr', 'UTC', 1, now() FROM users WHERE account_id = :a LIMIT 1",
+                "INSERT INTO activity_export_parts (account_id, id, export_id, number, content)"
+                " SELECT :a, :i, id, 1, 'x' FROM activity_exports WHERE account_id = :a",
                 "INSERT INTO boosts (account_id, id, seats, starts_at, ends_at, by_name) VALUES (:a, :i, 1, now(), now() + interval '1 day', 'S')",
                 "INSERT INTO licence_notices (account_id, ends_on, days) SELECT :a, current_date, 7 WHERE CAST(:i AS uuid) IS NOT NULL",
                 "INSERT INTO usage_days (account_id, day, part, peak, refused, sign_ins, waited_ms, idle_ms, taken, avoided)"

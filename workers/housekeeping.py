@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tenants.activity_intake import forget_keys
+from tenants.erasing import erase_due
 from tenants.house import House
 from tenants.licence_notices import post_due_notices
 from tenants.seat_reminders import remind_and_expire
 from tenants.turns import give_back, take_turn
+from workers.exports import write_exports
+from workers.sealing import months, retention, seal_all
 from workers.usage import Collector, reckon_all
 
 log = logging.getLogger("portillon.housekeeping")
@@ -42,12 +46,28 @@ async def seat_requests(house: House) -> None:
     await remind_and_expire(house.database, house.catalogue)
 
 
+async def event_keys(house: House) -> None:
+    """Keys of events that the vendor's application sent are forgotten once none of them can come again."""
+    await forget_keys(house.database)
+
+
+async def erasures(house: House) -> None:
+    """Deleted people are replaced by a pseudonym wherever they were named."""
+    await erase_due(house.database, house.signer, house.valkey)
+
+
 #: Every task of a worker.
 TASKS: tuple[Task, ...] = (
     Task("licence_notices", 1800, licence_notices),
     Task("seat_requests", 600, seat_requests),
+    Task("erasures", 5, erasures),
+    Task("activity_exports", 5, write_exports),
     Task("usage", 60, Collector().collect),
     Task("reckoning", 24 * 3600, reckon_all),
+    Task("sealing", 5, seal_all),
+    Task("months", 24 * 3600, months),
+    Task("retention", 24 * 3600, retention),
+    Task("event_keys", 3600, event_keys),
 )
 
 

@@ -16,7 +16,7 @@ from tenants.outbox import Lease, Letter, OwedMail
 from tenants.password_resets import PasswordReset
 from tenants.tokens import Purpose
 from tenants.users import User
-from workers import licence_letters, pool_letters, seat_request_letters, visit_letters
+from workers import activity_letters, licence_letters, pool_letters, seat_request_letters, visit_letters
 from workers.desk import Desk, Writer, active_user_of, database_now, reader_of, user_of
 from workers.stationery import Reader, moment
 
@@ -175,6 +175,7 @@ _WRITERS: dict[Letter, Writer] = {
     Letter.POOL_OVERSOLD: pool_letters.pool_oversold,
     Letter.EMAIL_CHANGE: email_change,
     Letter.EMAIL_CHANGED: email_changed,
+    **activity_letters.WRITERS,
     **licence_letters.WRITERS,
     **seat_request_letters.WRITERS,
     **visit_letters.WRITERS,

@@ -21,13 +21,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, sel
 from tenants.brands import Look
 from tenants.catalogue import LANGUAGES
 from tenants.colours import accent
-from tenants.languages import SOURCE_LANGUAGE, translations, written_day
+from tenants.languages import SOURCE_LANGUAGE, customs, translations, written_day
 from tenants.outbox import Letter
 from tenants.settings import Settings
 
 _HERE = Path(__file__).parent
-# English as Europe reads it: day before month, 24 hours.
-_LOCALES = {"en": "en_GB"}
 # Web fonts would be fetched from a third party whenever somebody reads a mail.
 _COLOUR, _PAPER = "#1f5f8b", ("#eef2f5", "#ffffff")
 _NO_WEB_FONTS = mrml.RenderOptions(disable_comments=False, fonts={})
@@ -130,8 +128,7 @@ def moment(when: datetime, reader: Reader) -> Moment:
 
 def locale_of(reader: Reader) -> str:
     """By whose customs dates, hours and lists are written for the reader."""
-    language = known(reader.language)
-    return _LOCALES.get(language, language)
+    return customs(known(reader.language))
 
 
 def known(language: str) -> str:

@@ -13,7 +13,7 @@ from service.api.shapes import AccountName, Sections
 from service.dependencies import Actor, House, Session
 from service.routes import Open, get, patch
 from tenants import accounts, boosts, licences, pools, restrictions
-from tenants.accounts import Account
+from tenants.accounts import Account, DocumentEvents
 from tenants.activity import Event, record
 from tenants.catalogue import AccountKind
 from tenants.departments import count_departments
@@ -30,6 +30,9 @@ class AccountSettings(msgspec.Struct):
     When the pool is full, a seat may be taken from whoever made no request for `reclaim_after` minutes; null is never.
 
     `admin_sets_password` says whether administrators may set the first password of somebody new.
+
+    `activity_documents` says what becomes of the application's events about documents: kept (with the licence's option of that name),
+    dropped, or refused. `activity_months` are the full months that the history is kept.
     """
 
     id: str
@@ -45,11 +48,16 @@ class AccountSettings(msgspec.Struct):
     reclaim_after: int | None
     show_holders: bool
     admin_sets_password: bool
+    activity_documents: DocumentEvents
+    activity_months: int
     restrictions: list[str]
 
 
 class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Settings to change. `idle_timeout` in minutes (5 to 240), `reclaim_after` too (1 to 240, null for never)."""
+    """Settings to change. `idle_timeout` in minutes (5 to 240), `reclaim_after` too (1 to 240, null for never).
+
+    With fewer `activity_months` (6 to 36), older months of the history are forgotten for good.
+    """
 
     name: AccountName | UnsetType = UNSET
     language: Literal["fr", "en"] | UnsetType = UNSET
@@ -60,6 +68,8 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
     reclaim_after: Annotated[int, msgspec.Meta(ge=1, le=240)] | UnsetType | None = UNSET
     show_holders: bool | UnsetType = UNSET
     admin_sets_password: bool | UnsetType = UNSET
+    activity_documents: DocumentEvents | UnsetType = UNSET
+    activity_months: Annotated[int, msgspec.Meta(ge=6, le=36)] | UnsetType = UNSET
     restrictions: Sections | UnsetType = UNSET
 
 
@@ -233,6 +243,8 @@ async def _settings(session: AsyncSession, account: Account) -> AccountSettings:
         reclaim_after=account.reclaim_after,
         show_holders=account.show_holders,
         admin_sets_password=account.admin_sets_password,
+        activity_documents=account.activity_documents,
+        activity_months=account.activity_months,
         restrictions=sorted(await restrictions.find_hidden(session, "account")),
     )
 

@@ -78,7 +78,8 @@ async def list_keys(
 async def create_key(data: JSONBody[NewKey], session: Session, actor: Actor, house: House) -> MadeKey:
     """Make a key for an application. It belongs to the account, acts for nobody, and uses no seat. Needs the option `api`.
 
-    Whoever makes one must have `sessions.view`, in all departments, for the scope `sessions.introspect`. At most 50 keys are live.
+    Whoever makes one must have, in all departments, `sessions.view` for the scope `sessions.introspect` and `activity.view` for
+    `activity.write`. At most 50 keys are live.
     """
     made = await api_keys.create_key(session, house.signer, actor, name=data.name, scopes=data.scopes, expires_at=data.expires_at)
     return MadeKey(**_facts(made.key), key=made.text)

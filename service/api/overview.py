@@ -21,7 +21,7 @@ from service.api.client_cards import (
     page_of_clients,
 )
 from service.api.usage import Days, SeatsUsage, present_day, seats_usage
-from service.csv_files import DESCRIBED, Row, csv_file
+from service.csv_files import DESCRIBED, csv_file
 from service.dependencies import Actor, House, Language, Session, Work
 from service.overview_words import CLIENTS, DAYS, STATUSES, USE, headings, reasons
 from service.paging import Cursor, Limit, Page
@@ -29,6 +29,7 @@ from service.problems import say
 from service.routes import get
 from tenants.client_figures import SHOWN_DAYS, Reason
 from tenants.client_lists import Client, Use, find_clients, is_child, read_use
+from tenants.csv_text import Row
 from tenants.database import enter, entered
 from tenants.errors import Invalid, NotFound
 from tenants.house import House as HouseOf

@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.types import Middleware
 
 from service.console import (
+    activity_exports,
     assets,
     brand_files,
     email_changes,
@@ -45,6 +46,7 @@ def console_routes(house: House, *, gate: Middleware) -> Router:
             *invitations.routes,
             *email_changes.routes,
             *seat_requests.routes,
+            *activity_exports.routes,
             *assets.routes,
             *brand_files.routes,
         ],

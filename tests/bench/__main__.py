@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tests.bench import client_lists, events, session_requests, sign_ins, storm, user_lists, valkey
+from tests.bench import activity_intake, activity_lists, client_lists, events, session_requests, sign_ins, storm, user_lists, valkey
 from tests.bench.chart import picture
 from tests.bench.figures import Figures
 from tests.bench.hashing import COST, MEMORY
@@ -26,9 +26,11 @@ MEASUREMENTS: dict[str, Measurement] = {
     "sign-ins": lambda on, rounds, seconds: sign_ins.measure(on, rounds=rounds, seconds=seconds),
     "storm": lambda on, rounds, seconds: storm.measure(on, rounds=rounds, seconds=3 * seconds),
     "valkey": lambda on, rounds, _: valkey.measure(on, rounds=rounds),
+    "intake": lambda on, rounds, seconds: activity_intake.measure(on, rounds=rounds, seconds=seconds),
     "events": lambda on, _, __: events.measure(on),
     "lists": lambda on, rounds, _: user_lists.measure(on, rounds=rounds),
     "clients": lambda on, rounds, _: client_lists.measure(on, rounds=rounds),
+    "history": lambda on, rounds, _: activity_lists.measure(on, rounds=rounds),
 }
 
 

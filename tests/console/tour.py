@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from tenants import invitations, statuses, waiting_line
+from tenants import activity_exports, invitations, statuses, waiting_line
+from tenants.activity_search import EVERYTHING
 from tenants.house import House
 from tenants.invitations import Invitation
 from tenants.seat_requests import find_open
@@ -14,6 +15,7 @@ from tenants.tokens import Purpose
 from tests import make
 from tests.console.links import NEW_PASSWORD, email_change_token, reset_token, seat_request_tokens
 from tests.make import Company
+from workers.exports import write_exports
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -95,6 +97,8 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     yield "choice"
     await page.get_by_role("button", name="Acme").click()
     yield "home-administrator"
+    async for name in _export(page, url, house, acme):
+        yield name
     administrator = await _step_aside(page, url, house, acme)
     await _sign_in(page, url, acme.staff[1].email, make.PASSWORD)
     yield "full"
@@ -164,6 +168,20 @@ async def _seat_request(page: "Page", url: str, house: House, acme: Company) -> 
     yield "seat-request-decided"
     await page.goto(f"{url}/seat-request?token={tokens[seller.administrator.user_id]}")
     yield "seat-request-over"
+
+
+async def _export(page: "Page", url: str, house: House, acme: Company) -> AsyncIterator[str]:
+    admin = await make.actor(house, acme, acme.administrator)
+    async with house.database.transaction(acme.account_id) as session:
+        export = await activity_exports.ask_for(session, admin, filters=EVERYTHING, format="csv", language="en")
+    path = f"/activity/exports/{export.id}"
+    await page.goto(f"{url}{path}")
+    yield "activity-export-waiting"
+    await write_exports(house)
+    await page.goto(f"{url}{path}")
+    yield "activity-export-ready"
+    await _send(page, f"{path}/delete")
+    yield "activity-export-cancelled"
 
 
 async def _another_address(page: "Page", url: str, house: House, new: str, taken: str) -> AsyncIterator[str]:

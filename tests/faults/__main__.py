@@ -23,6 +23,7 @@ EXPERIMENTS = (
     ("at_the_next_request", "R8", 200, "rounds"),
     ("raised_cap", "cap", 100, "rounds"),
     ("many_invitations", "batch", 3, "rounds"),
+    ("repeated_events", "events", 20, "rounds"),
 )
 
 

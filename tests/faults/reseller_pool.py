@@ -284,7 +284,7 @@ async def _replay(apis: list[Api], shop: Shop) -> None:
 
 async def _check_told(on: Stage, shop: Shop) -> None:
     lines = "SELECT count(*) FROM activity WHERE event = 'pool.oversold' AND account_id = $1"
-    above = "SELECT count(*) FROM activity WHERE event = 'pool.oversold' AND target_id = $1"
+    above = "SELECT count(*) FROM activity WHERE event = 'pool.oversold' AND target_id = $1::uuid::text"
     mails = (
         "SELECT count(*) FROM outbox o JOIN activity a ON a.id = o.about WHERE letter = 'pool_oversold' AND a.facts->>'seller' = $1"
     )

@@ -13,6 +13,7 @@ from tests.faults.many_invitations import invited
 from tests.faults.processes import Stage, stage
 from tests.faults.raised_cap import RAISES, raised_cap
 from tests.faults.redis_forgets import SHORT, How, forgets
+from tests.faults.repeated_events import repeated_events
 from tests.faults.reseller_pool import reseller_pool
 from tests.faults.seat_walk import seat_walk
 from tests.faults.sign_in_storm import Form, return_after_crash, storm
@@ -88,6 +89,10 @@ async def test_nothing_that_starts_after_a_change_of_rights_has_the_old_ones(on:
 
 async def test_a_seat_more_is_there_at_the_next_sign_in_on_another_process(on: Stage) -> None:
     await raised_cap(on, rounds=3 * len(RAISES))
+
+
+async def test_events_that_are_sent_again_and_again_are_one_line_each(on: Stage) -> None:
+    await repeated_events(on, rounds=1)
 
 
 def test_ledger_counts_only_what_answers_prove() -> None:

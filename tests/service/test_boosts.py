@@ -8,10 +8,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from service.app import create_app
 from service.embedded import Addresses
-from tenants.house import House
+from tenants.house import House, open_house
 from tests import make
-from tests.api import Api
+from tests.api import Api, open_client
 from tests.conftest import MailServer
 from tests.make import Company
 from tests.tenants.rows import sql
@@ -321,3 +322,19 @@ async def test_a_boost_whose_answer_was_lost_is_not_given_again(
     again = await api.post(path, body, by=north.administrator, headers=key)
     assert (again.status_code, again.json()["code"]) == (409, "answer_lost")
     assert len(await sql(servers, "SELECT 1 FROM boosts")) == 1
+
+
+async def test_a_process_that_has_just_started_knows_weekly_boosts(api: Api, north: Company, acme: Company, house: House) -> None:
+    weekly = {
+        "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+        "from": "00:00",
+        "to": "24:00",
+    }
+    assert (await give(api, north, acme, ends_at=None, weekly=weekly)).status_code == 201
+    another = open_house(house.settings)
+    try:
+        async with open_client(create_app(another.settings, house=another)) as client:
+            typed = {"email": acme.staff[0].email, "password": make.PASSWORD}
+            assert (await client.post("/api/v1/login", json=typed)).status_code == 201
+    finally:
+        await another.close()

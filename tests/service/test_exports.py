@@ -10,8 +10,8 @@ import pytest
 
 from service import csv_files
 from service.api import overview
-from service.csv_files import csv_text, not_a_formula
 from service.embedded import Addresses
+from tenants.csv_text import csv_text, not_a_formula
 from tenants.house import House
 from tests import make
 from tests.api import Api

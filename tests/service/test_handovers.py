@@ -75,7 +75,7 @@ async def test_rule_8_release_gives_the_seat_to_whoever_asked(api: Api, house: H
     assert await in_use(house, acme) == 1
     assert await history(house, acme, "seat.asked_for") == [(asker.name, holder.name, {"handover": handover["id"], "holders": 1})]
     assert await history(house, acme, "seat.handed_over") == [
-        (holder.name, holder.name, {"why": "handed_over", "user": asker.name})
+        (holder.name, holder.name, {"why": "handed_over", "user": str(asker.user_id)})
     ]
     assert await enters(api, holder, full.json()["ticket"]) == 409
 
@@ -196,7 +196,9 @@ async def test_rule_8_an_idle_holder_who_does_not_answer_for_60_seconds_hands_ov
     await let_pass(house, acme, 1.5)
     assert await state(api, ticket, handover) == "released"
     assert await enters(api, asker, ticket) == 201
-    assert await history(house, acme, "seat.handed_over") == [(None, holder.name, {"why": "not_answered", "user": asker.name})]
+    assert await history(house, acme, "seat.handed_over") == [
+        (None, holder.name, {"why": "not_answered", "user": str(asker.user_id)})
+    ]
 
 
 async def test_rule_8_whoever_works_is_never_put_out_for_not_answering(api: Api, house: House) -> None:

@@ -27,7 +27,7 @@ async def test_rule_5_a_browser_that_fell_silent_for_90_seconds_loses_its_seat_t
     await let_pass(house, acme, 1.5)
     assert (await api.sign_in(newcomer)).status_code == 201
     assert await in_use(house, acme) == 1
-    assert await history(house, acme, "seat.taken") == [(None, away.name, {"why": "lost", "user": newcomer.name})]
+    assert await history(house, acme, "seat.taken") == [(None, away.name, {"why": "lost", "user": str(newcomer.user_id)})]
 
 
 async def test_rule_5_a_lost_seat_that_nobody_needs_is_kept(api: Api, house: House) -> None:
@@ -123,7 +123,7 @@ async def test_rule_5_a_lingering_seat_goes_to_whoever_needs_one(api: Api, house
     await beat(api, closed, closing=True)
     await let_pass(house, acme, 4)
     assert (await api.sign_in(newcomer)).status_code == 201
-    assert await history(house, acme, "seat.taken") == [(None, closed.name, {"why": "lingering", "user": newcomer.name})]
+    assert await history(house, acme, "seat.taken") == [(None, closed.name, {"why": "lingering", "user": str(newcomer.user_id)})]
 
 
 async def test_rule_5_in_the_first_3_seconds_after_closing_a_sign_in_waits_and_gets_in(api: Api, house: House) -> None:
@@ -211,10 +211,10 @@ async def test_rule_6_a_lost_seat_goes_before_a_lingering_one_and_that_before_th
         assert (await api.sign_in(person)).status_code == 201
     assert (await api.sign_in(acme.administrator)).status_code == 409
     assert [(whose, facts["why"], facts["user"]) for _, whose, facts in await history(house, acme, "seat.taken")] == [
-        (lost.name, "lost", newcomers[0].name),
-        (lingering.name, "lingering", newcomers[1].name),
-        (longest.name, "idle", newcomers[2].name),
-        (idle.name, "idle", newcomers[3].name),
+        (lost.name, "lost", str(newcomers[0].user_id)),
+        (lingering.name, "lingering", str(newcomers[1].user_id)),
+        (longest.name, "idle", str(newcomers[2].user_id)),
+        (idle.name, "idle", str(newcomers[3].user_id)),
     ]
     assert await in_use(house, acme) == 4
 

@@ -309,6 +309,9 @@ async def test_rule_10_whatever_is_not_about_people_sessions_and_licence_is_clos
         if answer.status_code == 403:
             assert method == "HEAD" or answer.json()["code"] == "forbidden", f"{route}: {answer.text}"
             assert method == "HEAD" or answer.json()["closed_to"] == "management", f"{route}: {answer.text}"
+        elif route == "POST /api/v1/activity":
+            # For keys alone: no session opens it.
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
         else:
             let_in.add(route)
     assert let_in == API

@@ -135,6 +135,8 @@ def calls_about_sessions(ada: Person, colleague: Person) -> list[Call]:
         ("DELETE", "/api-keys/{key_id}", {"key_id": NOBODY}, None, ada, ""),
         # What it answers to a key: tests/service/test_introspection.py
         ("POST", "/oauth/introspect", {}, None, ada, ""),
+        # And this one: tests/service/test_activity_intake.py
+        ("POST", "/activity", {}, {"events": []}, ada, ""),
         ("POST", "/email-changes", {}, {"email": "ada@new.example.com", "password": "wrong"}, ada, ""),
         ("POST", "/email-changes", {}, {"email": "ada@new.example.com", "password": ada.password}, ada, ""),
         ("PUT", "/password", {}, {"current": "wrong", "new": make.PASSWORD}, ada, ""),
@@ -242,6 +244,32 @@ def calls_about_a_full_pool(ada: Person, colleague: Person, ticket: str, handove
     ]
 
 
+def calls_about_the_history(ada: Person, person: Person, line: str, export: str) -> list[Call]:
+    """Of an administrator, and of somebody who sees only their own."""
+    return [
+        ("GET", "/activity", {}, None, ada, ""),
+        ("GET", "/activity", {}, None, ada, "?from=yesterday"),
+        ("GET", "/activity", {}, None, person, ""),
+        ("GET", "/activity/{line_id}", {"line_id": line}, None, ada, ""),
+        ("GET", "/activity/{line_id}", {"line_id": NOBODY}, None, ada, ""),
+        ("GET", "/activity/export", {}, None, ada, "?format=csv"),
+        ("GET", "/activity/export", {}, None, ada, "?format=xml"),
+        ("POST", "/activity/exports", {}, {"format": "json", "action": "user"}, ada, ""),
+        ("POST", "/activity/exports", {}, {"from": "yesterday"}, ada, ""),
+        ("POST", "/activity/exports", {}, {}, person, ""),
+        ("GET", "/activity/exports", {}, None, ada, ""),
+        ("GET", "/activity/exports/{export_id}", {"export_id": export}, None, ada, ""),
+        ("GET", "/activity/exports/{export_id}", {"export_id": NOBODY}, None, ada, ""),
+        ("GET", "/activity/exports/{export_id}/file", {"export_id": export}, None, ada, ""),
+        ("GET", "/activity/exports/{export_id}/file", {"export_id": NOBODY}, None, ada, ""),
+        ("DELETE", "/activity/exports/{export_id}", {"export_id": export}, None, ada, ""),
+        ("DELETE", "/activity/exports/{export_id}", {"export_id": NOBODY}, None, ada, ""),
+        ("GET", "/me/activity", {}, None, person, ""),
+        ("GET", "/me/activity", {}, None, person, "?action=nothing"),
+        ("GET", "/me/data", {}, None, person, ""),
+    ]
+
+
 def calls_about_visits(ada: Person, boss: Person, account: str, permission: str) -> list[Call]:
     """Of an administrator who lets the operator in, and of the operator who comes."""
     visit = {"reason": "A look", "minutes": 10}
@@ -320,6 +348,8 @@ async def test_answers_are_as_described(api: Api, house: House, document: dict[s
     request = (await api.post("/account/seat-requests", {"seats": 1}, by=ada)).json()["id"]
     once = {"visitor": "operator", "once": True, "rights": ["users.view"]}
     permission = (await api.post("/account/visits", once, by=ada)).json()["id"]
+    line = (await api.get("/activity", by=ada)).json()["items"][0]["id"]
+    export = (await api.post("/activity/exports", {}, by=ada)).json()["id"]
     await make.set_seats(house, acme, 2)
     ticket = (await api.sign_in(acme.staff[1])).json()["ticket"]
     handover = (await api.post("/seats/handovers", {"ticket": ticket})).json()["id"]
@@ -330,6 +360,7 @@ async def test_answers_are_as_described(api: Api, house: House, document: dict[s
         *calls_about_users(ada, person, invited),
         *calls_about_roles_and_departments(ada, role, department),
         *calls_about_seat_requests(ada, boss, request),
+        *calls_about_the_history(ada, person, line, export),
         *calls_about_visits(ada, boss, str(acme.account_id), permission),
         *calls_about_accounts(ada, boss, str(acme.account_id)),
     ]

@@ -256,7 +256,7 @@ async def test_a_lost_seat_is_taken_for_the_head_of_the_line_and_for_nobody_behi
     await let_pass(house, acme, 3)
     assert await enters(api, second, other) == 409
     assert await enters(api, first, one) == 201
-    assert await history(house, acme, "seat.taken") == [(None, away.name, {"why": "lost", "user": first.name})]
+    assert await history(house, acme, "seat.taken") == [(None, away.name, {"why": "lost", "user": str(first.user_id)})]
 
 
 async def test_whoever_leaves_the_line_leaves_the_seat_to_the_next(api: Api, house: House) -> None:

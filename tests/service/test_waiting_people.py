@@ -155,8 +155,8 @@ async def test_administrators_see_the_line_and_clear_it(api: Api, house: House) 
     assert (await api.get("/account/queue", by=ada)).json() == {"items": []}
     assert (await api.delete("/account/queue", by=ada)).json() == {"cleared": 0}
     assert await history(house, acme, "seat.line_cleared") == [
-        (ada.name, others[0].name, {"users": [others[0].name]}),
-        (ada.name, "Acme", {"users": [others[1].name, others[2].name, others[0].name]}),
+        (ada.name, others[0].name, {"users": [str(others[0].user_id)]}),
+        (ada.name, "Acme", {"users": [str(others[n].user_id) for n in (1, 2, 0)]}),
     ]
 
 

@@ -272,4 +272,4 @@ async def test_every_change_of_status_writes_one_line(api: Api, acme: Company, s
     line = (await sql(servers, "SELECT * FROM activity WHERE event = 'user.changed' ORDER BY id DESC LIMIT 1"))[0]
     assert line["facts"] == '{"after": {"role": "accountant"}, "before": {"role": "user"}}'
     assert (line["actor_name"], line["actor_email"]) == (acme.administrator.name, acme.administrator.email)
-    assert (line["target_type"], line["target_id"], line["target_label"]) == ("user", person.user_id, "New Name")
+    assert (line["target_type"], line["target_id"], line["target_label"]) == ("user", str(person.user_id), "New Name")

@@ -267,7 +267,7 @@ async def test_every_history_below_names_the_account_that_caused_it(tree: Tree) 
     there, back = {"before": "active", "after": "suspended"}, {"before": "suspended", "after": "active"}
     for company, above in ((tree.north, {}), (tree.wood, {"above": "North"}), (tree.acme, {"above": "North"})):
         lines = [(row[0], row[1], json.loads(row[2])) for row in await sql(tree.servers, query, company.account_id)]
-        assert lines == [("Olga", company.account_id, {**facts, **above}) for facts in (there, back)], company.slug
+        assert lines == [("Olga", str(company.account_id), {**facts, **above}) for facts in (there, back)], company.slug
 
 
 async def test_a_visit_ends_like_every_session(tree: Tree) -> None:
