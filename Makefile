@@ -13,8 +13,11 @@ ROOMS := service tenants workers tests
 JOBS ?= 2
 TESTS ?= tests
 PYTEST_ARGS ?=
+# Where pictures go, and which: --readme those of docs/pictures, --narrow, --dark.
+OUT ?= screenshots
+PICTURES ?=
 
-.PHONY: help up down reset test check fix migration schema messages bench faults lock clean
+.PHONY: help up down reset test check fix migration schema messages screenshots bench faults lock clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +58,9 @@ schema: $(RUN_STAMP) ## Write the API's description to docs/openapi.json
 
 messages: $(DEV_STAMP) ## List texts that have no French translation
 	@$(BIN)/python -m tests.messages
+
+screenshots: $(DEV_STAMP) ## Picture every page of the demo, in both languages (OUT=screenshots PICTURES=--dark)
+	@$(BIN)/python -m tests.screenshots $(PICTURES) $(OUT)
 
 bench: $(DEV_STAMP) ## Measure, and write the figures and their picture
 	@$(BIN)/python -m tests.bench

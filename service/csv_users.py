@@ -30,7 +30,7 @@ def read_users(content: bytes) -> list[Line]:
     Raises Invalid for what is not text in UTF-8 or Windows-1252, for a quotation mark that is never closed, and for a header with a
     column that is unknown, named twice, or missing. Stops behind the first line too many.
     """
-    records = _records(_text(content))
+    records = _records(text_of(content))
     first = next(records, None)
     if first is None:
         return []
@@ -50,7 +50,8 @@ def departments_in(cell: str | None) -> tuple[str, ...] | None:
     return found or None
 
 
-def _text(content: bytes) -> str:
+def text_of(content: bytes) -> str:
+    """What a file says. Raises Invalid for what is not text in UTF-8 or Windows-1252."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -36,11 +36,17 @@ def live() -> dict[str, str]:
 @get("/readyz", right=Open.TO_ANYONE, include_in_schema=False)
 async def ready(house: House) -> Response[Readiness]:
     """200 when requests can be served, 503 otherwise."""
+    found = await readiness(house)
+    works = found.status == "ok"
+    return Response(found, status_code=200 if works else 503, headers={} if works else {"retry-after": "5"})
+
+
+async def readiness(house: HouseOf) -> Readiness:
+    """What this process finds of its parts at this moment."""
     found: dict[str, Any] = await _database(house)
     found["redis"] = await _redis(house)
     works = found["database"] == found["redis"] == found["schema"] == "ok"
-    headers = {} if works else {"retry-after": "5"}
-    return Response(Readiness(status="ok" if works else "unavailable", **found), status_code=200 if works else 503, headers=headers)
+    return Readiness(status="ok" if works else "unavailable", **found)
 
 
 async def _database(house: HouseOf) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""What `portillon up` says when it is ready: where to go, who exists, what to try, and how to stop."""
+"""What `portillon up` says when it is ready: who exists, what to try, how to stop, and where to begin."""
 
 from collections.abc import Mapping
 
-from service import demo
+from service.demo_people import MOREL, NAMED, NORTHWIND
 from service.terminal import Screen, _, language
 
-_FILLING = ("alice", "benoit", "chloe")
-_REFUSED = "david"
+_FILLING = ("james", "priya")
+_REFUSED = "oliver"
+_DOMAIN = f"@{NORTHWIND.slug}.example.com"
 
 
 def show_summary(screen: Screen, *, url: str, people: Mapping[str, str], mailbox: bool, folder: str) -> None:
@@ -16,40 +17,59 @@ def show_summary(screen: Screen, *, url: str, people: Mapping[str, str], mailbox
     _addresses(screen, url, mailbox=mailbox)
     if people:
         _people(screen, people)
+    if all(f"{name}{_DOMAIN}" in people for name in (*_FILLING, _REFUSED)):
         _to_try(screen, url, people)
     _afterwards(screen, folder)
+    _begin(screen, url, people)
 
 
 def _addresses(screen: Screen, url: str, *, mailbox: bool) -> None:
-    rows = [(_("Sign in"), f"{url}/login"), (_("API documentation"), f"{url}/api/docs")]
+    rows = [(_("Console"), f"{url}/login"), (_("API documentation"), f"{url}/api/docs")]
     if mailbox:
         rows.append((_("Mailbox"), f"{url}/dev/mail"))
     _rows(screen, rows)
 
 
 def _people(screen: Screen, people: Mapping[str, str]) -> None:
+    # A demo of an earlier release has other people: then all of them, by their addresses alone.
     screen.line()
     screen.line(_("Demo people and their passwords (made for this installation):"), style="bold")
-    accounts = [(account, [person for person in account.people if person.accepts]) for account in demo.ACCOUNTS]
-    wide = max(len(email) for email in people)
-    for account, persons in accounts:
-        screen.line(f"  {account.name}")
+    wide, longest = max(map(len, people)), max(map(len, people.values()))
+    named = [
+        (account.name, [person for person in account.people if person.says and (person.email in people or not person.accepts)])
+        for account in NAMED
+    ]
+    if not any(person.email in people for _name, persons in named for person in persons):
+        named = []
+        _rows(screen, list(people.items()))
+    for name, persons in named:
+        screen.line(f"  {name}")
         for person in persons:
-            screen.line(f"    {person.email.ljust(wide)}  {people[person.email]}  {_(person.says)}")
+            password = people.get(person.email, "").ljust(longest)
+            screen.line(f"    {person.email.ljust(wide)}  {password}  {_(person.says or '')}")
 
 
 def _to_try(screen: Screen, url: str, people: Mapping[str, str]) -> None:
-    domain = f"@{demo.SMALL.slug}.example.com"
-    filling = " ".join(f"{name}:{people[name + domain]}" for name in _FILLING)
+    filling = " ".join(f"{name}:{people[name + _DOMAIN]}" for name in _FILLING)
     screen.line()
-    screen.line(_("Try the cap: three people take the three seats of {company},").format(company=demo.SMALL.name), style="bold")
+    screen.line(_("Try the cap: two people take the two seats of {company},").format(company=NORTHWIND.name), style="bold")
     screen.line(f"  for p in {filling}; do")
     screen.line(f"    curl -s {url}/api/v1/login -H 'Content-Type: application/json' \\")
-    screen.line(f"""      -d '{{"email": "'${{p%%:*}}'{domain}", "password": "'${{p#*:}}'"}}'; echo""")
+    screen.line(f"""      -d '{{"email": "'${{p%%:*}}'{_DOMAIN}", "password": "'${{p#*:}}'"}}'; echo""")
     screen.line("  done")
-    screen.line(_("and the fourth is told who is in (409 seats_full):"), style="bold")
+    screen.line(_("and the third is told who is in (409 seats_full, and a page of the console):"), style="bold")
     screen.line(f"  curl -i {url}/api/v1/login -H 'Content-Type: application/json' -H 'Accept-Language: {language()}' \\")
-    screen.line(f"""    -d '{{"email": "{_REFUSED}{domain}", "password": "{people[_REFUSED + domain]}"}}'""")
+    screen.line(f"""    -d '{{"email": "{_REFUSED}{_DOMAIN}", "password": "{people[_REFUSED + _DOMAIN]}"}}'""")
+
+
+def _begin(screen: Screen, url: str, people: Mapping[str, str]) -> None:
+    first = MOREL.people[0].email
+    screen.line()
+    if first in people:
+        text = _("Begin in the console: {url} as {person}, password {password}")
+        screen.line(text.format(url=f"{url}/login", person=first, password=people[first]), style="bold")
+    else:
+        screen.line(_("Begin in the console: {url}").format(url=f"{url}/login"), style="bold")
 
 
 def _afterwards(screen: Screen, folder: str) -> None:

@@ -171,6 +171,16 @@ async def open_account(
             raise AlreadyExists(what="slug", slug=given, proposed=await propose_slug(session, given))
 
 
+async def free_slug(session: AsyncSession, name: str, *, wanted: str | None) -> str:
+    """The slug that an account of this name would get now. Raises AlreadyExists with a free one for one that is taken, and Invalid."""
+    if wanted is None:
+        return await propose_slug(session, name)
+    slug = checked_slug(wanted)
+    if await session.scalar(select(Account.id).where(Account.slug == slug)) is not None:
+        raise AlreadyExists(what="slug", slug=slug, proposed=await propose_slug(session, slug))
+    return slug
+
+
 def account_name(name: str) -> str:
     """A name for an account: one line, 1 to 120 characters."""
     return one_line("name", name, longest=120)

@@ -76,6 +76,7 @@ class Event(StrEnum):
     SEAT_REQUEST_EXPIRED = "seat_request.expired"
     MAIL_SENT = "mail.sent"
     MAIL_REFUSED = "mail.refused"
+    MAIL_TRIED_AGAIN = "mail.tried_again"
     HISTORY_FORGOTTEN = "history.forgotten"
     ACTIVITY_EXPORTED = "activity.exported"
     PERSON_DATA_EXPORTED = "person.data_exported"

@@ -94,14 +94,20 @@ def search_lines(account_id: UUID, filters: Filters, *, departments: frozenset[U
     return select(*COLUMNS).where(Activity.account_id == account_id, *conditions)
 
 
+def search_about(
+    account_id: UUID, user_id: UUID, filters: Filters, *, departments: frozenset[UUID] | None, viewer: UUID | None = None
+) -> Lines:
+    """As `search_lines`: what one user of the account did, and what was done to them."""
+    return search_lines(account_id, filters, departments=departments, viewer=viewer).where(_theirs(user_id))
+
+
 def search_own(account_id: UUID, user_id: UUID, filters: Filters, *, named: bool) -> Lines:
     """What a user of the account did, and what was done to them, with `COLUMNS` as they may read them.
 
     Of what others did to them that is neither from where, nor why somebody noted that it was done. By whom it is only if `named`:
     else people are of the kind `somebody`.
     """
-    theirs = or_(Activity.actor_user_id == user_id, and_(Activity.target_type == "user", Activity.target_id == str(user_id)))
-    lines = search_lines(account_id, filters, departments=None).where(theirs)
+    lines = search_lines(account_id, filters, departments=None).where(_theirs(user_id))
     return lines.with_only_columns(*_own_columns(user_id, named=named))
 
 
@@ -141,6 +147,10 @@ def in_time() -> Iterator[None]:
         if getattr(error.orig, "sqlstate", None) != _GIVEN_UP:
             raise
         raise Invalid("from", "too_much_to_search") from error
+
+
+def _theirs(user_id: UUID) -> ColumnElement[bool]:
+    return or_(Activity.actor_user_id == user_id, and_(Activity.target_type == "user", Activity.target_id == str(user_id)))
 
 
 def _own_columns(user_id: UUID, *, named: bool) -> Iterator[ColumnElement[Any]]:

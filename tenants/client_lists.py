@@ -58,24 +58,34 @@ class Use:
 
 
 def search_clients(
-    parent_id: UUID, *, q: str | None = None, status: AccountStatus | None = None, attention: Attention | None = None
+    parent_id: UUID,
+    *,
+    q: str | None = None,
+    status: AccountStatus | None = None,
+    attention: Attention | None = None,
+    kind: AccountKind | None = None,
 ) -> Select[Account]:
-    """Children by part of their name or slug, by status, and by whether they need attention, at all or for this reason."""
-    query = select(Account).where(Account.parent_id == parent_id, *_found(q, status))
+    """Children by part of their name or slug, by status, kind, and by whether they need attention, at all or for this reason."""
+    query = select(Account).where(Account.parent_id == parent_id, *_found(q, status, kind))
     if attention is None:
         return query
     return query.where(exists().where(ClientFigures.account_id == Account.id, *_needing(attention)))
 
 
 def search_figures(
-    parent_id: UUID, *, q: str | None = None, status: AccountStatus | None = None, attention: Attention | None = None
+    parent_id: UUID,
+    *,
+    q: str | None = None,
+    status: AccountStatus | None = None,
+    attention: Attention | None = None,
+    kind: AccountKind | None = None,
 ) -> Select[ClientFigures]:
     """The same children by their figures: to be listed by urgency from an index."""
     query = select(ClientFigures).where(ClientFigures.parent_id == parent_id, *_needing(attention))
-    if not q and status is None:
+    if not q and status is None and kind is None:
         return query
     # The account is looked up by its id alone: whose child it is, its figures have said.
-    return query.where(exists().where(Account.id == ClientFigures.account_id, *_found(q, status)))
+    return query.where(exists().where(Account.id == ClientFigures.account_id, *_found(q, status, kind)))
 
 
 async def is_child(session: AsyncSession, parent_id: UUID, account_id: UUID) -> bool:
@@ -153,12 +163,13 @@ _FACTS = (
 )
 
 
-def _found(q: str | None, status: AccountStatus | None) -> list[ColumnElement[bool]]:
+def _found(q: str | None, status: AccountStatus | None, kind: AccountKind | None) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if q:
         pattern = like_pattern("q", q)
         conditions.append(Account.name.ilike(pattern) | Account.slug.ilike(pattern))
-    return conditions if status is None else [*conditions, Account.status == status]
+    conditions += [] if status is None else [Account.status == status]
+    return conditions if kind is None else [*conditions, Account.kind == kind]
 
 
 def _needing(attention: Attention | None) -> list[ColumnElement[bool]]:

@@ -81,16 +81,32 @@ async def change_role(session: AsyncSession, palette: Palette, actor: Actor, key
 
     Works at the next request of everyone who holds it. Raises NotFound, OptionMissing, Invalid, AlreadyExists, BeyondOwnRights.
     """
-    must_exist(palette, key)
-    actor.must_cover(palette.reach(key), None)
+    edit = must_be_possible(palette, actor, key, wanted=wanted)
     role = palette.own.get(key)
-    if {"name", "rights"} & wanted.keys():
-        if role is None:
-            raise Forbidden(right="built_in")
-        await _edit(session, palette, actor, role, wanted)
+    if role is not None and edit:
+        await _edit(session, actor, role, edit)
     if "restrictions" in wanted:
         on = role.target if role else ("role", UUID(int=0), key)
         await _hide(session, palette, actor, key, wanted["restrictions"], of=palette.rights(key), on=on)
+
+
+def must_be_possible(palette: Palette, actor: Actor, key: str, *, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The name and rights as `change_role` would store them, without those that are not wanted; raises what it would raise about them."""
+    must_exist(palette, key)
+    actor.must_cover(palette.reach(key), None)
+    edit: dict[str, Any] = {name: wanted[name] for name in ("name", "rights") if name in wanted}
+    if not edit:
+        return {}
+    role = palette.own.get(key)
+    if role is None:
+        raise Forbidden(right="built_in")
+    palette.must_have_custom_roles()
+    if "name" in edit and edit["name"] != role.name:
+        edit["name"] = _new_name(palette, edit["name"], but=role)
+    if "rights" in edit:
+        edit["rights"] = _known(palette, edit["rights"])
+        actor.must_cover(edit["rights"], None)
+    return edit
 
 
 async def preview_role(session: AsyncSession, palette: Palette, key: str, *, wanted: dict[str, Any]) -> RoleEffect:
@@ -153,14 +169,10 @@ def must_exist(palette: Palette, key: str) -> None:
         raise NotFound
 
 
-async def _edit(session: AsyncSession, palette: Palette, actor: Actor, role: Role, wanted: dict[str, Any]) -> None:
-    palette.must_have_custom_roles()
+async def _edit(session: AsyncSession, actor: Actor, role: Role, edit: dict[str, Any]) -> None:
     before: dict[str, Any] = {"name": role.name, "rights": list(role.rights)}
-    if "name" in wanted and wanted["name"] != role.name:
-        role.name = _new_name(palette, wanted["name"], but=role)
-    if "rights" in wanted:
-        role.rights = _known(palette, wanted["rights"])
-        actor.must_cover(role.rights, None)
+    for name, value in edit.items():
+        setattr(role, name, value)
     after = {"name": role.name, "rights": list(role.rights)}
     if record_change(session, Event.ROLE_CHANGED, by=actor, on=role.target, before=before, after=after):
         await session.flush()

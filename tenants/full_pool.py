@@ -16,6 +16,7 @@ from tenants.presence import seat_state
 from tenants.seat_requests import ASKS, find_open
 from tenants.seat_verdicts import Full
 from tenants.seats import Presence
+from tenants.session_facts import read_policy
 from tenants.sessions import search_alive
 from tenants.tickets import Candidate, make_ticket
 from tenants.tokens import Signer
@@ -62,6 +63,19 @@ async def seats_full(session: AsyncSession, door: Door, signer: Signer, somebody
         ticket=make_ticket(signer, somebody.candidate),
         seat_request=waiting and {"seats": waiting.seats, "expires_at": waiting.expires_at},
     )
+
+
+async def seats_now(door: Door, signer: Signer, somebody: TurnedAway, *, held: int) -> SeatsFull:
+    """What the person would read at this moment; a look that tries nothing. `held` is how many seats are kept for the line.
+
+    With `in_use` and `held` below `seats` there is room by now.
+    """
+    account_id = somebody.candidate.account_id
+    async with door.database.transaction(account_id) as session:
+        connection = await (await session.connection()).get_raw_connection()
+        policy, _ = await read_policy(Plain(connection.driver_connection), account_id)
+        in_use = (await door.seats.presence(account_id)).in_use
+        return await seats_full(session, door, signer, somebody, Full(in_use=in_use, seats=policy.seats, held=held))
 
 
 async def seatless(door: Door, signer: Signer, actor: Actor, full: Full) -> SeatsFull:

@@ -75,6 +75,13 @@ async def keep_answer(session: AsyncSession, *, user_id: UUID, key: str, status:
     await _update(session, user_id, key, state="answered", status=status, content_type=content_type, body=body)
 
 
+async def find_answer(session: AsyncSession, *, user_id: UUID, key: str) -> bytes | None:
+    """The answer that is kept for the key in the account entered, for whoever asks once more; None for none, or one that is too old."""
+    k = table_of(IdempotencyKey).c
+    mine = (k.account_id == entered(session)) & (k.user_id == user_id) & (k.key == key)
+    return (await session.execute(select(k.body).where(mine, k.created_at >= func.now() - KEPT_FOR))).scalar_one_or_none()
+
+
 async def release(session: AsyncSession, *, user_id: UUID, key: str) -> None:
     """The request failed and changed nothing: the key may be used again."""
     k = table_of(IdempotencyKey).c

@@ -59,6 +59,7 @@ class OwedMail(AccountOwned, Base):
         Index("ix_outbox_owed", "bulk", "next_try_at", postgresql_where=text("state = 'owed'")),
         Index("ix_outbox_owed_in_turn", "account_id", "next_try_at", postgresql_where=text("state = 'owed' AND bulk")),
         Index("ix_outbox_about", "account_id", "about"),
+        Index("ix_outbox_refused", "settled_at", postgresql_where=text("state = 'refused'")),
     )
 
     letter: Mapped[str] = mapped_column()

@@ -40,10 +40,28 @@ async def seat_states(session: AsyncSession, presence: Presence, rows: list[tupl
     return {row.id: seat_state(presence, user.id if unit == "user" else row.id, row) for row, user in rows}
 
 
+async def search_at_work(session: AsyncSession, presence: Presence, *, most: int) -> list[tuple[SignedInSession, User]]:
+    """The newest live sessions of the account entered that hold a seat now, with their users: at `most` so many."""
+    unit = (await get_account(session, entered(session))).seat_unit
+    query = (
+        select(SignedInSession, User)
+        .join(User, (User.account_id == SignedInSession.account_id) & (User.id == SignedInSession.user_id))
+        .where(
+            SignedInSession.account_id == entered(session),
+            SignedInSession.ended_at.is_(None),
+            SignedInSession.expires_at > func.now(),
+            SignedInSession.management.is_(False),
+            (SignedInSession.user_id if unit == "user" else SignedInSession.id).in_(_holders(presence)),
+        )
+        .order_by(SignedInSession.id.desc())
+        .limit(most)
+    )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
 async def find_at_work(session: AsyncSession, presence: Presence) -> list[UUID]:
     """Users of the account entered who have a live session that holds a seat now."""
     unit = (await get_account(session, entered(session))).seat_unit
-    holders = [holder for holder in presence.leases | presence.allowance if presence.lease_of(holder) is not None]
     found = await session.scalars(
         select(SignedInSession.user_id)
         .distinct()
@@ -51,8 +69,12 @@ async def find_at_work(session: AsyncSession, presence: Presence) -> list[UUID]:
             SignedInSession.account_id == entered(session),
             SignedInSession.ended_at.is_(None),
             SignedInSession.expires_at > func.now(),
-            (SignedInSession.user_id if unit == "user" else SignedInSession.id).in_(holders),
+            (SignedInSession.user_id if unit == "user" else SignedInSession.id).in_(_holders(presence)),
         )
     )
     # Visits have no user.
     return [user_id for user_id in found if user_id is not None]
+
+
+def _holders(presence: Presence) -> list[UUID]:
+    return [holder for holder in presence.leases | presence.allowance if presence.lease_of(holder) is not None]

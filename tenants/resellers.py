@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants import invitations, outbox, pools, subtrees
-from tenants.accounts import Account, AccountStatus, account_name, get_child, hold_parent, open_account
+from tenants.accounts import Account, AccountStatus, account_name, free_slug, get_child, hold_parent, open_account
 from tenants.activity import Event, record
 from tenants.actors import Actor
 from tenants.brands import keep_brand_with_licence
@@ -16,8 +16,10 @@ from tenants.client_figures import reckon
 from tenants.database import enter
 from tenants.effects import raise_epoch
 from tenants.errors import Forbidden
+from tenants.identities import normal_email
 from tenants.licences import Licence, change_licence, checked_terms, get_licence, grant_licence, must_be_in_time, terms
 from tenants.outbox import Letter
+from tenants.pools import PoolAfter
 from tenants.users import User, active_administrators
 
 
@@ -71,6 +73,41 @@ async def create_account(
     )
     await reckon(session)
     return account, licence, user
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A new account as `create_account` would make it, and the pools it would leave."""
+
+    name: str
+    slug: str
+    email: str
+    terms: dict[str, Any]
+    pools: list[PoolAfter]
+
+
+async def preview_account(
+    session: AsyncSession,
+    catalogue: Catalogue,
+    actor: Actor,
+    *,
+    name: str,
+    plan: str,
+    email: str,
+    kind: AccountKind = "client",
+    slug: str | None = None,
+) -> Prospect:
+    """What `create_account` would make: raises what it would raise of these values, and changes nothing."""
+    called, address = account_name(name), normal_email(email)
+    terms = checked_terms(catalogue, {"plan": plan})
+    given = await pools.read_pools(session)
+    terms, _ = await pools.fit_new(session, actor, kind, terms)
+    after = [
+        PoolAfter(each.what, each.pool, each.given + terms[each.what])
+        for each in given
+        if each.pool is not None and each.given is not None
+    ]
+    return Prospect(called, await free_slug(session, called, wanted=slug), address, terms, after)
 
 
 async def create_operator(

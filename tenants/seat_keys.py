@@ -14,6 +14,8 @@ _KINDS = tuple(letter.encode() + b":" for letter in "pchndwvbloiqzakjmer")
 _TO_KEEP = 11
 #: Where the waiting line is among them.
 LINE = 11
+#: Where the places are that are kept for people who come first.
+OFFERS = 13
 
 
 def script(name: str, *, seats: bool = True) -> Script:

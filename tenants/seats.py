@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tenants.errors import Unavailable
 from tenants.seat_figures import FIRST_DAY, Figures, figures_of
-from tenants.seat_keys import LINE, SessionKey, account_keys, copy_key, script, user_key
+from tenants.seat_keys import LINE, OFFERS, SessionKey, account_keys, copy_key, script, user_key
 from tenants.seat_verdicts import (
     Befallen,
     Full,
@@ -244,6 +244,14 @@ class Seats:
         keys, now = account_keys(account_id), datetime.now(UTC).timestamp() * 1000
         found = await asyncio.gather(*(self._valkey.call(b"ZSCORE", key, holder.hex) for key in (keys[2], keys[10])))
         return any(until is not None and float(until) > now for until in found)
+
+    async def kept(self, account_id: UUID, *, but: UUID) -> int:
+        """Seats that are kept for people who come first, and not for this user; as `presence`, not for decisions."""
+        offers, now = account_keys(account_id)[OFFERS], int(datetime.now(UTC).timestamp() * 1000)
+        every, own = await asyncio.gather(
+            self._valkey.call(b"ZCOUNT", offers, b"(%d" % now, b"+inf"), self._valkey.call(b"ZSCORE", offers, but.hex)
+        )
+        return int(every) - (own is not None and float(own) > now)
 
     async def in_use_of(self, account_ids: Sequence[UUID]) -> list[int]:
         """Seats that are held now in each of these accounts, in their order; as `presence`, for lists. One shared write."""

@@ -1,9 +1,11 @@
 """Sessions: somebody signed in, on one browser or device, in one account. Rows in PostgreSQL, a hot copy beside the seats."""
 
+from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -95,6 +97,17 @@ async def search_alive(session: AsyncSession, *, user_id: UUID | None = None) ->
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
+def search_live(account_id: UUID, *, user_id: UUID | None = None) -> Select[SignedInSession]:
+    """Live sessions of an account's own people, for lists that are read in pages; of one user, if named."""
+    query = select(SignedInSession).where(
+        SignedInSession.account_id == account_id,
+        SignedInSession.user_id.is_not(None),
+        SignedInSession.ended_at.is_(None),
+        SignedInSession.expires_at > func.now(),
+    )
+    return query if user_id is None else query.where(SignedInSession.user_id == user_id)
+
+
 async def search_visits(session: AsyncSession) -> list[tuple[SignedInSession, Visit]]:
     """Live sessions of the account entered that are visits, oldest first."""
     rows = await session.execute(
@@ -147,6 +160,26 @@ async def end_session(session: AsyncSession, by: Actor, session_id: UUID, *, rea
         reason=reason,
         session_id=row.id,
     )
+
+
+async def end_several(session: AsyncSession, by: Actor, ids: Collection[UUID] | None, *, reason: str | None = None) -> int:
+    """End these live sessions of the account entered, or all of them: never the actor's own one, nor visits. Returns how many.
+
+    What is over meanwhile, or was never live here, is passed over. No place is kept for anybody by it.
+    """
+    by.must("sessions.end")
+    query = search_live(entered(session)).where(SignedInSession.id != by.session_id)
+    if ids is not None:
+        query = query.where(SignedInSession.id.in_(ids))
+    # In one order: two who end the same sessions queue, and the second one finds nothing left to do.
+    rows = list(await session.scalars(query.order_by(SignedInSession.id).with_for_update()))
+    for why, mine in (("ended_by_self", True), ("ended_by_administrator", False)):
+        await _end(session, [row.id for row in rows if (row.user_id == by.user_id) == mine], why=why, by=by)
+    counts = Counter(row.user_id for row in rows if row.user_id is not None)
+    for user in await session.scalars(select(User).where(User.account_id == entered(session), User.id.in_(counts))):
+        why = "ended_by_self" if user.id == by.user_id else "ended_by_administrator"
+        record(session, Event.SESSION_ENDED, by=by, on=user.target, why=why, reason=reason, sessions=counts[user.id])
+    return len(rows)
 
 
 async def become_ordinary(session: AsyncSession, session_id: UUID) -> None:

@@ -160,6 +160,12 @@ async def count_users(session: AsyncSession) -> int:
     return await session.scalar(select(func.count()).select_from(User).where(User.account_id == entered(session), counted())) or 0
 
 
+async def count_invited(session: AsyncSession) -> int:
+    """Users of the account entered whose invitation may still be accepted."""
+    pending = (User.account_id == entered(session), User.status == "invited", User.invited_until > func.now())
+    return await session.scalar(select(func.count()).select_from(User).where(*pending)) or 0
+
+
 async def take_place(session: AsyncSession) -> None:
     """Room for one more user, or QuotaReached. Holds the licence's lock until the transaction ends: call it before adding."""
     licence = await lock_licence(session)

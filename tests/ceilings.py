@@ -146,6 +146,7 @@ class World:
     roles: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     kept: dict[Any, Any] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
     made: int = 0
 
     def role(self, name: str) -> str:
@@ -192,11 +193,11 @@ class World:
 
     async def rows(self) -> dict[str, str]:
         """A digest of every table."""
-        names = [
-            row[0] for row in await self.database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-        ]
+        if not self.tables:
+            found = await self.database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            self.tables = [row[0] for row in found]
         digest = "SELECT '{0}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {0} t"
-        return dict(await self.database.fetch(" UNION ALL ".join(digest.format(name) for name in names)))
+        return dict(await self.database.fetch(" UNION ALL ".join(digest.format(name) for name in self.tables)))
 
     async def _invite(self, who: Somebody, status: Status, *, email: str | None = None) -> UUID:
         departments = self.departments(who.where)

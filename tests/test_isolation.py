@@ -28,6 +28,7 @@ from tests import make
 from tests.api import Api, open_client
 from tests.isolation import A_ROLES, FITTING, FREE_TEXT, NOT_ASKED_FOR, ROWS, UNIQUE_EVERYWHERE, Row
 from tests.make import Company, Person
+from tests.tenants.rows import rows_of
 
 
 @dataclass
@@ -45,6 +46,8 @@ class World:
     database: asyncpg.Connection
     spare: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    #: Where rows of B may be, and how they are told.
+    tables: dict[str, str] = field(default_factory=dict)
 
     async def sign_in(self, name: str) -> None:
         """Sign a caller in (again)."""
@@ -55,25 +58,16 @@ class World:
 
     async def rows_of_b(self) -> dict[str, list[str]]:
         """Every row of B, as a superuser sees them."""
-        found: dict[str, list[str]] = {}
-        tables = await self.database.fetch(
-            "SELECT table_name AS t FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = 'public'"
-        )
-        for (table,) in tables:
-            rows = await self.database.fetch(
-                f"SELECT row_to_json(t)::text FROM {table} t WHERE account_id = $1 ORDER BY 1", self.b.account_id
+        if not self.tables:
+            tables = await self.database.fetch(
+                "SELECT table_name FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = 'public'"
             )
-            found[table] = [row[0] for row in rows]
-        for table, where in (
-            ("accounts", "id = $1"),
-            ("identities", "id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
-            ("password_resets", "identity_id IN (SELECT identity_id FROM users WHERE account_id = $1)"),
-        ):
-            rows = await self.database.fetch(
-                f"SELECT row_to_json(t)::text FROM {table} t WHERE {where} ORDER BY 1", self.b.account_id
-            )
-            found[table] = [row[0] for row in rows]
-        return found
+            self.tables = dict.fromkeys((row[0] for row in tables), "account_id = $1") | {
+                "accounts": "id = $1",
+                "identities": "id IN (SELECT identity_id FROM users WHERE account_id = $1)",
+                "password_resets": "identity_id IN (SELECT identity_id FROM users WHERE account_id = $1)",
+            }
+        return await rows_of(self.database, self.tables, self.b.account_id)
 
 
 @asynccontextmanager

@@ -12,9 +12,8 @@ from service.api.boosts import BoostCard, boost_card
 from service.api.shapes import AccountName, Sections
 from service.dependencies import Actor, House, Session
 from service.routes import Open, get, patch
-from tenants import accounts, boosts, licences, pools, restrictions
+from tenants import account_settings, accounts, boosts, licences, pools, restrictions
 from tenants.accounts import Account, DocumentEvents
-from tenants.activity import Event, record
 from tenants.catalogue import AccountKind
 from tenants.departments import count_departments
 from tenants.licence_phases import Phase
@@ -161,13 +160,8 @@ async def read_account(session: Session, actor: Actor) -> AccountSettings:
 @patch("/account", right="account.manage")
 async def change_account(data: JSONBody[AccountChange], session: Session, actor: Actor, house: House) -> AccountSettings:
     """Change settings; they work at the next request of everyone in the account."""
-    account = await accounts.get_account(session, actor.account_id)
     wanted = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
-    if "restrictions" in wanted:
-        await restrictions.restrict_account(session, house.catalogue, actor, account, wanted.pop("restrictions"))
-    before, after = await accounts.change_settings(session, account, wanted=wanted)
-    if after:
-        record(session, Event.ACCOUNT_CHANGED, by=actor, on=("account", account.id, account.name), before=before, after=after)
+    account, _ = await account_settings.change_account(session, house.catalogue, actor, wanted=wanted)
     return await _settings(session, account)
 
 

@@ -1,23 +1,18 @@
 """The history, newest first: of the account for whoever may see it, and of one's own for everybody."""
 
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 from litestar.params import FromPath, QueryParameter
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.activity_lines import cards_of, read_history, read_own_history
 from service.dependencies import Actor, House, Language, Session
-from service.paging import Cursor, Limit, Page, read_newest
+from service.paging import Cursor, Limit, Page
 from service.routes import Open, get
-from tenants.accounts import get_account
-from tenants.activity import Activity, Result
-from tenants.activity_cards import LineCard, find_names, line_card
+from tenants.activity import Result
+from tenants.activity_cards import LineCard
 from tenants.activity_filters import LONGEST_TARGET, LONGEST_TEXT, read_filters
-from tenants.activity_search import Line, Lines, get_line, in_time, search_lines, search_own
-from tenants.activity_values import Reader
-from tenants.database import entered
-from tenants.house import House as HouseOf
+from tenants.activity_search import get_line
 
 _MOMENT = "a day (2026-11-30, of the account's time zone) or a moment (2026-11-30T08:00:00Z)"
 From = Annotated[str | None, QueryParameter(name="from", max_length=40, description=f"From then on: {_MOMENT}")]
@@ -64,18 +59,15 @@ async def list_activity(
     wanted = await read_filters(
         session, since=since, until=until, actor=by, action=action, target=target, result=result, ip=ip, text=text
     )
-    query = search_lines(actor.account_id, wanted, departments=actor.departments, viewer=actor.user_id)
-    # Of a cursor's list, the reader's limits are a part: they may change between two pages.
-    seen = None if actor.departments is None else sorted(map(str, actor.departments))
-    rows, following = await _newest(session, house, query, limit, cursor, of=f"activity|{wanted}|{seen}")
-    return Page(await _cards(session, house, language, rows), following)
+    rows, following = await read_history(session, house, actor, wanted, limit=limit, cursor=cursor)
+    return Page(await cards_of(session, house, language, rows), following)
 
 
 @get("/activity/{line_id:uuid}", right="activity.view", refuses=(404,))
 async def read_activity(line_id: FromPath[UUID], session: Session, actor: Actor, house: House, language: Language) -> LineCard:
     """One line, for good: its address stays the same as long as the line is kept."""
     line = await get_line(session, line_id, departments=actor.departments, viewer=actor.user_id)
-    return (await _cards(session, house, language, [line]))[0]
+    return (await cards_of(session, house, language, [line]))[0]
 
 
 @get("/me/activity", right=Open.TO_SIGNED_IN)
@@ -97,33 +89,8 @@ async def list_own_activity(
     they learn where the account shows its people to each other (`show_holders`), or with the right `users.view`.
     """
     wanted = await read_filters(session, since=since, until=until, action=action, result=result)
-    account = await get_account(session, actor.account_id)
-    named = account.show_holders or actor.may("users.view")
-    query = search_own(actor.account_id, actor.user_id, wanted, named=named)
-    rows, following = await _newest(session, house, query, limit, cursor, of=f"own activity|{actor.user_id}|{wanted}")
-    return Page(await _cards(session, house, language, rows), following)
-
-
-async def _newest(
-    session: AsyncSession, house: HouseOf, query: Lines, limit: int, cursor: str | None, *, of: str
-) -> tuple[list[Line], str | None]:
-    with in_time():
-        return await read_newest(
-            session,
-            query,
-            column=Activity.at,
-            key=Activity.id,
-            limit=limit,
-            cursor=cursor,
-            signer=house.signer,
-            of=f"{entered(session)}|{of}",
-        )
-
-
-async def _cards(session: AsyncSession, house: HouseOf, language: str, lines: Sequence[Line]) -> list[LineCard]:
-    reader = Reader(language, (await get_account(session, entered(session))).time_zone, house.catalogue)
-    names = await find_names(session, lines)
-    return [line_card(line, reader, names) for line in lines]
+    rows, following = await read_own_history(session, house, actor, wanted, limit=limit, cursor=cursor)
+    return Page(await cards_of(session, house, language, rows), following)
 
 
 routes = [list_activity, read_activity, list_own_activity]

@@ -1,22 +1,19 @@
-"""Clients as lists and answers show them: pages of them, and a card of each."""
+"""Clients as lists and answers show them: a card of each, and what lists can be asked for."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
-from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
-from service.paging import Column, read_page
-from tenants.accounts import Account
+from service.client_pages import clients_at_work
 from tenants.catalogue import AccountKind
-from tenants.client_figures import ClientFigures, Reason
-from tenants.client_lists import Attention, read_clients, search_clients, search_figures
-from tenants.errors import Invalid, NotFound
+from tenants.client_figures import Reason
+from tenants.client_lists import Attention
+from tenants.errors import NotFound
 from tenants.house import House
 
 Status = Literal["active", "suspended", "closed"]
@@ -32,7 +29,6 @@ Sort = Annotated[
         description="attention (most urgent first; of equals the newest), name or created_at; - before it for the reverse",
     ),
 ]
-_COLUMNS: dict[str, Column] = {"name": Account.name, "created_at": Account.created_at}
 
 
 class ClientCard(msgspec.Struct):
@@ -66,54 +62,8 @@ class ClientCard(msgspec.Struct):
     warnings: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
-class Wanted(NamedTuple):
-    """Which clients of which parent."""
-
-    parent_id: UUID
-    q: str | None = None
-    status: Status | None = None
-    attention: Attention | None = None
-
-    @property
-    def label(self) -> str:
-        """For cursors: those of another list do not fit."""
-        return f"{self.parent_id}|{self.q}|{self.status}|{self.attention}"
-
-
-async def page_of_clients(
-    session: AsyncSession, house: House, wanted: Wanted, *, of: str, sort: str, limit: int, cursor: str | None
-) -> tuple[list[UUID], str | None]:
-    """Clients of the page, in order, and the next cursor. `of` names the list."""
-    query: Select[Any]
-    key: InstrumentedAttribute[UUID]
-    columns = _COLUMNS
-    if sort.removeprefix("-") == "attention":
-        query, key, columns = search_figures(**wanted._asdict()), ClientFigures.account_id, {"attention": ClientFigures.urgency}
-        # Most urgent first is how it is meant, and what it is asked for by its plain name.
-        sort = sort[1:] if sort.startswith("-") else f"-{sort}"
-    elif sort.removeprefix("-") in columns:
-        query, key = search_clients(**wanted._asdict()), Account.id
-    else:
-        raise Invalid("sort", "unknown", known=["attention", *sorted(columns)])
-    rows, next_cursor = await read_page(
-        session,
-        query,
-        columns=columns,
-        key=key,
-        sort=sort,
-        limit=limit,
-        cursor=cursor,
-        signer=house.signer,
-        of=f"{of}|{wanted.label}",
-        show=None,
-    )
-    return [row.sort_key for row in rows], next_cursor
-
-
 async def client_cards(session: AsyncSession, house: House, ids: Sequence[UUID]) -> list[ClientCard]:
     """Cards of these children of the account entered: a handful of statements, however many they are."""
-    clients = await read_clients(session, ids)
-    in_use = await house.seats.in_use_of([client.id for client in clients])
     return [
         ClientCard(
             id=client.id,
@@ -136,7 +86,7 @@ async def client_cards(session: AsyncSession, house: House, ids: Sequence[UUID])
             last_sign_in_at=client.last_sign_in_at,
             ends_on=client.ends_on,
         )
-        for client, held in zip(clients, in_use, strict=True)
+        for client, held in await clients_at_work(session, house, ids)
     ]
 
 

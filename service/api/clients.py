@@ -16,12 +16,11 @@ from service.api.client_cards import (
     Sort,
     Status,
     StatusFilter,
-    Wanted,
     client_card,
     client_cards,
-    page_of_clients,
 )
 from service.api.shapes import AccountName, Email, Key, PersonName, Slug
+from service.client_pages import Wanted, page_of_clients
 from service.dependencies import Actor, House, Session
 from service.etags import etag
 from service.paging import Cursor, Limit, Page

@@ -1,6 +1,6 @@
 """All clients at a glance: how they used their seats, and tables of clients and usage for spreadsheets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,35 +10,26 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.api.client_cards import (
-    AttentionFilter,
-    ClientCard,
-    Q,
-    Sort,
-    StatusFilter,
-    Wanted,
-    client_cards,
-    page_of_clients,
-)
+from service.api.client_cards import AttentionFilter, Q, Sort, StatusFilter
 from service.api.usage import Days, SeatsUsage, present_day, seats_usage
+from service.client_pages import Wanted, page_of_clients
+from service.client_tables import clients_csv, pieces
 from service.csv_files import DESCRIBED, csv_file
 from service.dependencies import Actor, House, Language, Session, Work
-from service.overview_words import CLIENTS, DAYS, STATUSES, USE, headings, reasons
+from service.overview_words import USE, headings, reasons
 from service.paging import Cursor, Limit, Page
-from service.problems import say
 from service.routes import get
+from service.use_tables import days_csv, minutes
 from tenants.client_figures import SHOWN_DAYS, Reason
 from tenants.client_lists import Client, Use, find_clients, is_child, read_use
 from tenants.csv_text import Row
 from tenants.database import enter, entered
 from tenants.errors import Invalid, NotFound
-from tenants.house import House as HouseOf
 from tenants.licences import FIRST_DAY, LAST_DAY
-from tenants.usage import Day, read_days
+from tenants.usage import read_days
 
 From = Annotated[date | None, QueryParameter(name="from", description="First day; without it, 30 days up to the last one")]
 To = Annotated[date | None, QueryParameter(name="to", description="Last day; without it, the present one")]
-_ROWS_AT_ONCE = 200
 
 
 class ClientUsage(msgspec.Struct):
@@ -105,11 +96,7 @@ async def export_clients(
 ) -> Stream:
     """The caller's clients by name, as CSV: what their cards say."""
 
-    async def read(session: AsyncSession, ids: Sequence[UUID]) -> list[Row]:
-        return [_client_row(language, card) for card in await client_cards(session, house, ids)]
-
-    tables = _tables(work, house, Wanted(actor.account_id, q, status, attention), read)
-    return await csv_file("clients", language, headings(language, CLIENTS), tables)
+    return await clients_csv(work, house, Wanted(actor.account_id, q, status, attention), language)
 
 
 @get("/usage/export", right="clients.view", responses=DESCRIBED)
@@ -131,7 +118,7 @@ async def export_usage(
     async def read(session: AsyncSession, ids: Sequence[UUID]) -> list[Row]:
         return [_use_row(language, client, use) for client, use in await _used(session, ids, first, until)]
 
-    tables = _tables(work, house, Wanted(actor.account_id, q, status, attention), read)
+    tables = pieces(work, house, Wanted(actor.account_id, q, status, attention), read)
     return await csv_file("usage", language, headings(language, USE), tables)
 
 
@@ -139,29 +126,7 @@ async def export_usage(
 async def export_seats(session: Session, actor: Actor, house: House, language: Language, days: Days = SHOWN_DAYS) -> Stream:
     """How the caller's account used its seats, oldest day first, as CSV."""
     since = await present_day(session, actor.account_id) - timedelta(days=days - 1)
-    found = await read_days(session, await house.seats.figures(actor.account_id), since=since)
-
-    async def tables() -> AsyncIterator[list[Row]]:
-        yield [_day_row(day) for day in found]
-
-    return await csv_file("seats", language, headings(language, DAYS), tables())
-
-
-Read = Callable[[AsyncSession, Sequence[UUID]], Awaitable[list[Row]]]
-
-
-async def _tables(work: Work, house: HouseOf, wanted: Wanted, read: Read) -> AsyncIterator[list[Row]]:
-    # A transaction for each piece: whoever reads slowly holds no connection meanwhile. By name, which hardly ever changes between two.
-    cursor: str | None = None
-    while True:
-        async with work() as session:
-            ids, cursor = await page_of_clients(
-                session, house, wanted, of="export", sort="name", limit=_ROWS_AT_ONCE, cursor=cursor
-            )
-            rows = await read(session, ids)
-        yield rows
-        if cursor is None:
-            return
+    return await days_csv(language, await read_days(session, await house.seats.figures(actor.account_id), since=since))
 
 
 async def _first_day(session: AsyncSession, since: date | None, until: date | None) -> date:
@@ -197,25 +162,6 @@ def _shown(client: Client, use: Use) -> ClientUsage:
     )
 
 
-def _client_row(language: str, card: ClientCard) -> Row:
-    return (
-        card.name,
-        card.slug,
-        say(language, STATUSES[card.standing]),
-        card.plan,
-        card.seats,
-        card.boosted,
-        card.in_use,
-        card.users,
-        card.peak,
-        card.refused,
-        reasons(language, card.attention),
-        card.last_sign_in_at,
-        card.ends_on,
-        card.created_at,
-    )
-
-
 def _use_row(language: str, client: Client, use: Use) -> Row:
     return (
         client.name,
@@ -224,18 +170,10 @@ def _use_row(language: str, client: Client, use: Use) -> Row:
         use.peak,
         use.refused,
         use.sign_ins,
-        _minutes(use.waited),
-        _minutes(use.idle),
+        minutes(use.waited),
+        minutes(use.idle),
         reasons(language, client.attention),
     )
-
-
-def _day_row(day: Day) -> Row:
-    return (day.day, day.peak, day.refused, day.sign_ins, _minutes(day.waited), _minutes(day.idle))
-
-
-def _minutes(length: timedelta) -> float:
-    return round(length / timedelta(minutes=1), 1)
 
 
 routes = [read_usage, read_client_usage, export_clients, export_usage, export_seats]

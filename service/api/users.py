@@ -15,13 +15,13 @@ from service.api.shapes import Departments, Email, Key, Password, PersonName, Re
 from service.dependencies import Actor, House, Session, Work
 from service.entrances import first_password_hash
 from service.etags import etag
-from service.paging import Cursor, Limit, Page, read_page
+from service.paging import Cursor, Limit, Page
 from service.routes import BodyOptional, delete, get, patch, post
+from service.user_lists import UserFilters, read_users
 from tenants import assignments, invitations, password_resets, statuses, users
 from tenants.actors import Actor as ActorOf
 from tenants.catalogue import Catalogue
 from tenants.errors import Invalid
-from tenants.presence import find_at_work
 from tenants.restrictions import read_restrictions
 from tenants.users import User
 
@@ -30,11 +30,6 @@ Language = Literal["fr", "en"]
 Message = Annotated[str, msgspec.Meta(max_length=1000)]
 ValidDays = Annotated[int, msgspec.Meta(ge=1, le=30)]
 _OF_A_SUSPENSION = ("suspended_from", "suspended_until", "reason")
-# What a card needs; whole entities would cost more than the rest of the list.
-_SHOWN = (
-    User.id, User.email, User.name, User.role, User.departments, User.status, User.standing, User.suspended_from,
-    User.suspended_until, User.suspended_reason, User.last_login_at, User.created_at,
-)  # fmt: skip
 
 
 class NewUser(msgspec.Struct, forbid_unknown_fields=True):
@@ -127,32 +122,8 @@ async def list_users(
     cursor: Cursor = None,
 ) -> Page[UserCard]:
     """Users of the account, without deleted ones."""
-    at_work = [] if connected is None else await find_at_work(session, await house.seats.presence(actor.account_id))
-    rows, next_cursor = await read_page(
-        session,
-        users.search_users(
-            actor.account_id,
-            q=q,
-            status=status,
-            role=role,
-            department=department,
-            among=at_work if connected else None,
-            beside=at_work if connected is False else None,
-        ),
-        show=_SHOWN,
-        columns={
-            "name": User.search,
-            "email": User.email,
-            "last_login_at": User.last_login_order,
-            "created_at": User.created_at,
-        },
-        key=User.id,
-        sort=sort,
-        limit=limit,
-        cursor=cursor,
-        signer=house.signer,
-        of=f"users|{actor.account_id}|{(q, status, role, department, connected)}",
-    )
+    filters = UserFilters(q, status, role, department, connected)
+    rows, next_cursor = await read_users(session, house, actor.account_id, filters, sort=sort, limit=limit, cursor=cursor)
     return Page(await _cards(session, rows), next_cursor)
 
 

@@ -16,9 +16,9 @@ from tenants.brands import Look
 from tenants.colours import Accent, accent
 from tenants.errors import NotFound
 
-# The backgrounds of static/portillon.css that text and buttons stand on.
-_LIGHT = ("#f6f7f8", "#ffffff", "#eef5f7")
-_DARK = ("#14191c", "#1c2327", "#1d2d33")
+#: The backgrounds of static/portillon.css that text and buttons stand on.
+LIGHT = ("#f6f7f8", "#ffffff", "#eef5f7")
+DARK = ("#14191c", "#1c2327", "#1d2d33")
 _FOREVER, _ASK_AGAIN = "public, max-age=31536000, immutable", "public, no-cache"
 
 Version = Annotated[
@@ -50,7 +50,7 @@ async def stylesheet(account_id: FromPath[UUID], request: AnyRequest, house: Hou
         raise NotFound
     if _known(request, look):
         return _file(b"", "text/css", look, version, status=304)
-    light, dark = _properties(accent(look.colour, on=_LIGHT)), _properties(accent(look.colour, on=_DARK))
+    light, dark = properties(accent(look.colour, on=LIGHT)), properties(accent(look.colour, on=DARK))
     rules = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     return _file(rules.encode(), "text/css", look, version)
 
@@ -59,9 +59,10 @@ def _known(request: AnyRequest, look: Look) -> bool:
     return request.headers.get("if-none-match") == version_etag(look.version)
 
 
-def _properties(shades: Accent) -> str:
+def properties(shades: Accent, of: str = ":root") -> str:
+    """A rule that gives the custom properties of portillon.css these colours, for the whole page or a part of it."""
     return (
-        f":root {{ --accent: {shades.fill}; --accent-strong: {shades.strong}; --on-accent: {shades.on_fill}; "
+        f"{of} {{ --accent: {shades.fill}; --accent-strong: {shades.strong}; --on-accent: {shades.on_fill}; "
         f"--accent-edge: {shades.edge}; --link: {shades.link}; --band: {shades.edge}; }}"
     )
 

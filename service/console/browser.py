@@ -18,6 +18,7 @@ AnyRequest = Request[Any, Any, Any]
 
 FORM_COOKIE = "__Host-portillon-form"
 WAITING_COOKIE = "__Host-portillon-wait"
+HOME_COOKIE = "__Host-portillon-home"
 LANGUAGE_COOKIE = "portillon-language"
 _ONE_YEAR = 365 * 24 * 3600
 _FORM_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -55,6 +56,26 @@ def waiting_cookie(ticket: str) -> Cookie:
 def no_waiting_cookie() -> Cookie:
     """Nobody waits here any more."""
     return _cookie(WAITING_COOKIE, "", max_age=0)
+
+
+def home_key(request: AnyRequest, house: House) -> SessionKey | None:
+    """The session that whoever is on a visit in this browser came from; None where nobody is."""
+    return house.tokens.read(request.cookies.get(HOME_COOKIE, ""))
+
+
+def home_token(request: AnyRequest) -> str:
+    """Its token; empty where nobody is on a visit."""
+    return request.cookies.get(HOME_COOKIE, "")
+
+
+def home_cookie(token: str) -> Cookie:
+    """So that the end of a visit leads back to the session that it began from. Gone with the browser."""
+    return _cookie(HOME_COOKIE, token)
+
+
+def no_home_cookie() -> Cookie:
+    """The visit is over: its visitor is back, or somebody else is here."""
+    return _cookie(HOME_COOKIE, "", max_age=0)
 
 
 def form_key(request: AnyRequest) -> str | None:

@@ -6,7 +6,15 @@ from urllib.parse import quote, urlencode
 from litestar.params import QueryParameter
 
 from service.console.branding import brand_of_account, brand_of_slug
-from service.console.browser import no_session_cookie, no_waiting_cookie, own_path, session_cookie, waiting_ticket
+from service.console.browser import (
+    home_token,
+    no_home_cookie,
+    no_session_cookie,
+    no_waiting_cookie,
+    own_path,
+    session_cookie,
+    waiting_ticket,
+)
 from service.console.forms import Fields
 from service.console.routes import form, page
 from service.console.view import Answer, View, ViewOf, status_of
@@ -72,8 +80,10 @@ async def log_in(view: ViewOf, origin: Origin) -> Answer:
 
 @form("/logout", right=Open.TO_SIGNED_IN, without_seat=True, visitors=True, management=True)
 async def log_out(view: ViewOf, session: Session, actor: Actor) -> Answer:
-    """The session, or the visit, ends and its place is free at once."""
+    """The session, or the visit, ends and its place is free at once. A visit leads back to the session that it began from."""
     await sessions.end_session(session, actor, actor.session_id)
+    if actor.visit is not None and view.home_cookies:
+        return view.go("/clients?done=visited", cookies=view.home_cookies)
     return view.go(f"/login?after={SIGN_OUT}", cookies=[no_session_cookie()])
 
 
@@ -94,6 +104,7 @@ async def switch(view: ViewOf, caller: Caller, house: House, origin: Origin) -> 
 def show_login(view: View, *, status: int = 200, next: str = "/", email: str = "", **facts: Any) -> Answer:  # noqa: A002 - the field's name
     """The page to sign in, with what there is to say above the form."""
     known: dict[str, Any] = {"said": None, "ended": None, "notice": None, "complaints": [], "seller": None}
+    known["came_from_home"] = bool(view.home_cookies)
     asked = {"next": None if next == "/" else next, "account": facts.get("seller"), "ended": facts.pop("told", None)}
     query = urlencode({name: value for name, value in asked.items() if value}, safe="/", quote_via=quote)
     here = f"/login?{query}" if query else "/login"
@@ -122,9 +133,10 @@ async def show_refusal(view: View, error: DomainError, fields: Fields) -> Answer
 
 
 def let_in(view: View, signed: SignedIn, *, to: str) -> Answer:
-    """A new token for the new session; the cookie of the old one is overwritten. Whoever waited waits no more."""
+    """A new token for the new session; the cookie of the old one is overwritten. Whoever waited waits no more, nor visits anybody."""
     waited = [no_waiting_cookie()] if waiting_ticket(view.request) else []
-    return view.go(to, cookies=[session_cookie(signed.token.text), *waited])
+    visited = [no_home_cookie()] if home_token(view.request) else []
+    return view.go(to, cookies=[session_cookie(signed.token.text), *waited, *visited])
 
 
 async def _brand_behind(view: View, error: DomainError) -> Look | None:

@@ -1,4 +1,4 @@
-"""The waiting line, for administrators: to send away whoever waits. The first page shows it."""
+"""The waiting line, for administrators: to send away whoever waits. The page of connections shows it."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -17,7 +17,7 @@ from tenants.full_pool import ENDS
 async def clear_line(view: ViewOf, session: Session, actor: Actor, house: House) -> Answer:
     """Everybody who waits is sent away. They may come again."""
     await waiting.clear_line(session, house, actor)
-    return view.go("/")
+    return view.go("/connections", done="cleared")
 
 
 @form("/line/{user_id:uuid}/remove", right=ENDS)
@@ -25,7 +25,7 @@ async def remove(user_id: FromPath[UUID], view: ViewOf, session: Session, actor:
     """One of them is."""
     with suppress(NotFound):
         await waiting.clear_line(session, house, actor, user_id=user_id)
-    return view.go("/")
+    return view.go("/connections", done="removed")
 
 
 routes = [clear_line, remove]

@@ -19,6 +19,27 @@ from tenants.errors import Unavailable
 from tenants.house import House
 from tenants.seat_history import Loss, find_loss
 
+
+def _(text: str) -> str:
+    # Marks a text for the catalogue; it is translated when the reader is known.
+    return text
+
+
+#: What a page says where the sentence of the API would leave whoever looks at it without a next step.
+_DETAIL = {
+    "not_found": _("Nothing of this name is here, or not in your account. It may have been removed meanwhile."),
+    "method_not_allowed": _(
+        "There is nothing to look at here: this address only takes what a form sends. Go back, and begin from there."
+    ),
+    "invalid": _("Something in the address or in what was sent is not as it should be. Nothing was changed."),
+    "too_large": _("This is more than can be sent at once. Nothing was changed. Send less of it, or a smaller file."),
+    "internal": _(
+        "Something went wrong on our side; nothing was changed as far as we know. Try again. If it happens once more, pass on the number"
+        " below."
+    ),
+}
+#: To read the address again may help.
+_AGAIN = frozenset({"unavailable", "busy", "too_many_attempts", "internal", "still_running"})
 _LIMIT = ("seats", "in_use", "held", "holders", "choices", "ticket", "seat_request")
 
 
@@ -52,16 +73,25 @@ def refused_as_page(view: View, error: Exception) -> Answer:
         return view.go(_sign_in_first(view))
     if code == "seats_full":
         return _Later(lambda: _limit_page(view, document))
-    words, wait = TABLE[code], document.get("retry_after")
+    words = TABLE[code]
     return view.show(
         "refusal.html",
         status=words.status,
-        retry_after=wait,
+        retry_after=document.get("retry_after"),
         title=say(view.language, words.title),
-        detail=say(view.language, detail_of(code, document), **document),
-        wait=None if wait is None else lasting(view.language, wait),
+        detail=_detail(view, code, document),
+        code=words.status,
+        again=_wanted(view) if code in _AGAIN and view.request.method != "POST" else None,
         request_id=document["request_id"],
     )
+
+
+def _detail(view: View, code: str, document: dict[str, Any]) -> str:
+    if "retry_after" in document:
+        return view.say("Nothing was changed. Try again in %(time)s.", time=lasting(view.language, document["retry_after"]))
+    if code in _DETAIL:
+        return view.say(_DETAIL[code])
+    return say(view.language, detail_of(code, document), **document)
 
 
 class _Later(Response[str]):

@@ -42,7 +42,7 @@ def form(
 
 def _declared(right: str | Open, kwargs: dict[str, Any], **opt: bool) -> dict[str, Any]:
     return {
-        "opt": {"right": right, "page": True, **opt},
+        "opt": {"right": right, "page": True, **opt, **kwargs.pop("opt", {})},
         "status_code": 200,
         "media_type": MediaType.HTML,
         "include_in_schema": False,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_time, format_timedelta
+from babel.dates import format_time, format_timedelta, get_day_names
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tenants.languages import translations, written_day
@@ -71,10 +71,29 @@ COMPLAINTS: dict[tuple[str, str], str] = {
     ("ends_at", "malformed"): _("Choose a day, or leave it empty."),
     ("ends_at", "out_of_range"): _("This day is too far away."),
     ("ends_at", "in_the_past"): _("This day is past. Choose another one, or leave it empty."),
+    ("until", "malformed"): _("Choose a day, or leave it empty."),
+    ("until", "out_of_range"): _("This day is too far away."),
+    ("until", "in_the_past"): _("This day is past. Choose another one, or leave it empty."),
     ("message", "control_characters"): _("This message contains invisible characters. Type it again."),
     ("message", "too_long"): _("This message is too long: it can have %(max)s characters at most."),
     ("reason", "control_characters"): _("This reason contains invisible characters. Type it again."),
     ("reason", "too_long"): _("This reason is too long: it can have %(max)s characters at most."),
+    ("suspended_from", "malformed"): _("Choose a day, or leave it empty."),
+    ("suspended_from", "out_of_range"): _("This day is too far away."),
+    ("suspended_until", "malformed"): _("Choose a day, or leave it empty."),
+    ("suspended_until", "out_of_range"): _("This day is too far away."),
+    ("suspended_until", "in_the_past"): _("This day is past. Choose another one, or leave it empty."),
+    ("suspended_until", "before_start"): _("The last day lies before the first one."),
+    ("role", "required"): _("Choose a role."),
+    ("role", "unknown"): _("Choose one of these roles."),
+    ("departments", "required"): _("Tick at least one department, or choose all of them."),
+    ("departments", "unknown"): _("One of these departments is no longer in use. Choose again."),
+    ("departments", "too_long"): _("%(max)s departments at most can be ticked. Choose all of them instead."),
+    ("restrictions", "unknown"): _("One of these sections is not there any more. Choose again."),
+    ("valid_days", "malformed"): _("Write a number of days from 1 to 30."),
+    ("valid_days", "out_of_range"): _("Write a number of days from 1 to 30."),
+    ("q", "control_characters"): _("Your search contains invisible characters. Type it again."),
+    ("q", "too_long"): _("Your search is too long: it can have %(max)s characters at most."),
     ("name", "too_short"): _("Write your name."),
     ("name", "too_long"): _("This name is too long: it can have %(max)s characters at most."),
     ("name", "control_characters"): _("This name contains invisible characters. Type it again."),
@@ -103,6 +122,7 @@ def templates(language: str) -> Environment:
     pages.filters["moment"] = lambda at, zone="UTC": moment(language, at, zone)
     pages.filters["clock"] = lambda at, zone: clock(language, at, zone)
     pages.filters["day"] = lambda day: written_day(day, language)
+    pages.filters["weekday"] = lambda day: str(get_day_names("abbreviated", locale=language)[day.weekday()])
     pages.filters["iso"] = lambda at: at.astimezone(UTC).isoformat(timespec="seconds")
     return pages
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Mapping, Sequence
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
@@ -33,7 +34,7 @@ class Tab:
         """Send the form of the page that posts to `action`; `typed` replaces or adds fields."""
         return await self.post(action, {**self.form(action), **typed})
 
-    async def post(self, action: str, fields: dict[str, str], **headers: str) -> httpx.Response:
+    async def post(self, action: str, fields: Mapping[str, str | Sequence[str]], **headers: str) -> httpx.Response:
         """POST fields as a form of this origin would."""
         return await self.send("POST", action, data=fields, headers={**SAME_ORIGIN, **headers})
 

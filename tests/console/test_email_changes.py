@@ -22,7 +22,7 @@ async def acme(tab: Tab, house: House) -> Company:
     """A company; its staff is signed in and stands before the form."""
     company = await make.company(house, staff=1)
     await tab.sign_in(company.staff[0])
-    assert 'href="/account/email"' in (await tab.open("/")).text
+    assert 'href="/account/email"' in (await tab.open("/me")).text
     assert company.staff[0].email in (await tab.open("/account/email")).text
     return company
 

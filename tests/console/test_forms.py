@@ -12,16 +12,19 @@ from tests.console.tab import SAME_ORIGIN, Tab
 FORM = "application/x-www-form-urlencoded"
 FORMS_OF_SIGNED_IN = (
     "/logout", "/switch", "/account/email", "/sessions/019a8b3c-0000-7000-8000-000000000000/end", "/heartbeat", "/asked",
-    "/line/clear", "/line/019a8b3c-0000-7000-8000-000000000000/remove",
+    "/connections/end", "/licence/requests", "/licence/requests/019a8b3c-0000-7000-8000-000000000000/withdraw",
+    "/line/clear", "/line/019a8b3c-0000-7000-8000-000000000000/remove", "/users/selected/change", "/invite", "/me", "/me/password",
+    "/me/data", "/activity/export",
 )  # fmt: skip
 FORMS_OF_STRANGERS = (
     "/login", "/forgot", "/reset", "/invitation", "/invitation/renew", "/email-change", "/email-change/revoke", "/language",
-    "/wait", "/wait/leave", "/ask",
+    "/wait", "/wait/leave", "/ask", "/full",
 )  # fmt: skip
 PAGES = (
     "/", "/login", "/forgot", "/reset?token=x", "/invitation?token=x", "/account/email", "/email-change?token=x",
     "/email-change/revoke?token=x", "/static/portillon.css", "/static/portillon.svg",
-    "/static/seat.js", "/asked", "/wait",
+    "/static/seat.js", "/asked", "/wait", "/connections", "/licence", "/users", "/invite", "/invite/many",
+    "/invite/pending", "/departments", "/static/lists.js", "/me", "/me/rights", "/activity", "/activity/exports", "/me/activity",
 )  # fmt: skip
 
 

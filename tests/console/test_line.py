@@ -31,10 +31,10 @@ def another(tab: Tab) -> Tab:
 
 
 async def at_work(tab: Tab, company: Company) -> Tab:
-    """The administrator, in a browser of their own, on the first page."""
+    """The administrator, in a browser of their own, on the page of connections."""
     first = another(tab)
     assert (await first.sign_in(company.administrator)).status_code == 303
-    await first.open("/")
+    await first.open("/connections")
     return first
 
 
@@ -153,17 +153,19 @@ async def test_administrators_see_the_line_and_send_people_away(tab: Tab, house:
     others = [tab, another(tab), another(tab)]
     for number, each in enumerate(others):
         await in_line(each, acme, number)
-    page = (await admin.open("/")).text
+    assert "3 people wait in line" in (await admin.open("/")).text
+    page = (await admin.open("/connections")).text
     names = [page.index(f"<bdi>{person.name}</bdi>") for person in acme.staff]
     assert names == sorted(names)
-    assert (await admin.submit(f"/line/{acme.staff[1].user_id}/remove")).headers["location"] == "/"
+    assert (await admin.submit(f"/line/{acme.staff[1].user_id}/remove")).headers["location"] == "/connections?done=removed"
     assert "You are not waiting" in (await others[1].open("/wait")).text
     assert "1 person is before you in line" in (await others[2].open("/wait")).text
-    await admin.open("/")
+    await admin.open("/connections?done=removed")
+    assert "This person waits no more." in admin.page.text
     await admin.submit("/line/clear")
     for each in others:
         assert "You are not waiting" in (await each.open("/wait")).text
-    assert "Who waits for a place" not in (await admin.open("/")).text
+    assert "Who waits for a place" not in (await admin.open("/connections")).text
 
 
 async def test_staff_neither_see_nor_clear_the_line(tab: Tab, house: House) -> None:
@@ -171,9 +173,9 @@ async def test_staff_neither_see_nor_clear_the_line(tab: Tab, house: House) -> N
     worker, waiter = another(tab), another(tab)
     await worker.sign_in(acme.staff[0])
     await in_line(waiter, acme, 1)
-    assert "Who waits for a place" not in (await worker.open("/")).text
+    assert "Who waits for a place" not in (await worker.open("/connections")).text
     form = worker.form("/logout")
-    for action in ("/line/clear", f"/line/{acme.staff[1].user_id}/remove"):
+    for action in ("/line/clear", f"/line/{acme.staff[1].user_id}/remove", "/connections/end"):
         assert (await worker.post(action, form)).status_code == 403
     assert "You are next in line" in (await waiter.open("/wait")).text
 
@@ -185,7 +187,7 @@ async def test_administrators_of_another_account_send_nobody_away(tab: Tab, hous
     stranger = await at_work(tab, beta)
     form = stranger.form("/logout")
     for action in ("/line/clear", f"/line/{acme.staff[0].user_id}/remove"):
-        assert (await stranger.post(action, form)).headers["location"] == "/"
+        assert (await stranger.post(action, form)).headers["location"].startswith("/connections?done=")
     assert "You are next in line" in (await tab.open("/wait")).text
 
 

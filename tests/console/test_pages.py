@@ -28,7 +28,7 @@ async def test_a_stranger_is_sent_to_sign_in_and_then_on(tab: Tab, house: House)
         "Acme",
         "Places in use: 1 of",
         "this session",
-        "at work",
+        "At work",
     ):
         assert fact in page.text
     assert (await tab.open("/login")).headers["location"] == "/"
@@ -85,9 +85,9 @@ async def test_an_administrator_ends_a_session_and_its_person_reads_who_and_when
     other = Tab(client, accept_language="en")
     await other.sign_in(acme.staff[0])
     await tab.sign_in(acme.administrator)
-    await tab.open("/")
+    await tab.open("/connections")
     action = re.findall(r'action="(/sessions/[^"]+/end)"', tab.page.text)[0]
-    assert (await tab.submit(action)).status_code == 303
+    assert (await tab.submit(action)).headers["location"] == "/connections?done=ended"
     assert (await other.open("/")).headers["location"] == "/login"
     assert "Ada of Acme ended your session, just now." in (await other.open("/login")).text
     assert (await tab.post(action, (await _home(tab)).form("/logout"))).status_code == 303
@@ -98,7 +98,7 @@ async def test_staff_cannot_end_another_s_session(tab: Tab, client: httpx.AsyncC
     admin = Tab(client, accept_language="en")
     await admin.sign_in(acme.administrator)
     await tab.sign_in(acme.staff[0])
-    await admin.open("/")
+    await admin.open("/connections")
     action = re.findall(r'action="(/sessions/[^"]+/end)"', admin.page.text)[0]
     other = Tab(client, accept_language="en")
     await other.sign_in(acme.staff[1])

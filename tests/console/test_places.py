@@ -61,6 +61,20 @@ async def test_a_place_that_is_given_is_entered_by_whoever_asked(chromium: "Brow
     assert (ada.complaints, hugo.complaints) == ([], [])
 
 
+async def test_the_limit_page_tells_by_itself_that_a_place_is_free(chromium: "Browser", live: Live, acme: Company) -> None:
+    ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
+    await ada.sign_in(acme.administrator)
+    await hugo.sign_in(acme.staff[0])
+    await hugo.page.locator("#enter").focus()
+    await ada.press("Sign out")
+    await hugo.reads("A place is free")
+    assert await hugo.page.locator(":focus").text_content() == "Enter"
+    assert await hugo.page.title() == "A place is free – Portillon"
+    await hugo.page.keyboard.press("Enter")
+    await hugo.reads(f"Good to see you, {acme.staff[0].name}")
+    assert (ada.complaints, hugo.complaints) == ([], [])
+
+
 async def test_the_line_moves_by_itself(chromium: "Browser", live: Live, acme: Company) -> None:
     ada, hugo, lea = [await someone(chromium, live.url) for _ in range(3)]
     await ada.sign_in(acme.administrator)
@@ -73,7 +87,7 @@ async def test_the_line_moves_by_itself(chromium: "Browser", live: Live, acme: C
         await who.reads(words)
         await who.page.evaluate("window.still = true")
     await lea.page.locator("#leave").focus()
-    await ada.page.goto(live.url)
+    await ada.page.goto(f"{live.url}/connections")
     await ada.reads("Who waits for a place")
     await ada.press("Sign out")
     await hugo.reads("It is yours until")
@@ -97,6 +111,8 @@ async def test_whoever_is_put_out_reads_by_whom_at_once(chromium: "Browser", liv
     await second.goto(f"{live.url}/account/email")
     await ada.sign_in(acme.administrator)
     await hugo.page.get_by_text("Places in use: 2 of 2").wait_for()
+    await ada.page.goto(f"{live.url}/connections")
+    await ada.page.get_by_text(f"End… ({acme.staff[0].name})").click()
     await ada.press(f"End this session ({acme.staff[0].name})")
     for page in (hugo.page, second):
         await page.get_by_text("Ada of Acme ended your session, just now.").wait_for()

@@ -95,7 +95,7 @@ async def test_an_administrator_manages_without_a_place_and_says_so_on_every_pag
     assert (await tab.open("/asked")).status_code == 200
     assert await beat(tab) == 204
     assert (await tab.open("/account/email")).status_code == 403
-    await tab.open("/")
+    await tab.open("/connections")
     action = re.findall(r'action="(/sessions/[^"]+/end)"', tab.page.text)[0]
     assert "Take this place" in tab.page.text
     await tab.submit(action)
@@ -137,11 +137,11 @@ async def test_the_list_says_who_closed_their_page_and_whose_browser_is_silent(t
         if closing:
             await beat(other, closing=closing)
         await pass_time(house.valkey, acme.account_id, 5)
-    page = (await admin.open("/")).text
-    assert ("Places in use: 3 of 3" in page, "page closed" in page, "holds no place" in page) == (True, True, False)
+    page = (await admin.open("/connections")).text
+    assert ("Places in use: 3 of 3" in page, "Page closed" in page, "Holds no place" in page) == (True, True, False)
     await pass_time(house.valkey, acme.account_id, 90)
-    page = (await admin.open("/")).text
-    assert ("no sign of life" in page, "page closed" in page) == (True, False)
+    page = (await admin.open("/connections")).text
+    assert ("No sign of life" in page, "Page closed" in page) == (True, False)
 
 
 async def test_whoever_manages_is_offered_no_accountants_place_and_is_told_what_taking_one_does(tab: Tab, house: House) -> None:
@@ -150,7 +150,7 @@ async def test_whoever_manages_is_offered_no_accountants_place_and_is_told_what_
         assert (await Tab(tab.client).sign_in(person)).status_code == 303
     await tab.sign_in(acme.administrator)
     assert (await tab.submit("/login", management="yes")).status_code == 303
-    page = (await tab.open("/")).text
+    page = (await tab.open("/connections")).text
     assert (page.count(">Take this place<"), page.count(">End this session<")) == (1, 1)
     assert page.count("accountants’ place") == 1
     assert "Whoever you put out is told that it was you" in page

@@ -13,7 +13,11 @@ from tenants.invitations import Invitation
 from tenants.seat_requests import find_open
 from tenants.tokens import Purpose
 from tests import make
+from tests.console.history_tour import history_pages
+from tests.console.invite_tour import inviting_pages
 from tests.console.links import NEW_PASSWORD, email_change_token, reset_token, seat_request_tokens
+from tests.console.role_tour import role_pages
+from tests.console.seller_tour import seller_pages
 from tests.make import Company
 from workers.exports import write_exports
 
@@ -30,6 +34,16 @@ async def every_page(page: "Page", url: str, house: House, *, word: str, languag
     for names in steps:
         async for name in names:
             yield name
+    async for name in inviting_pages(page, url, house, word=word, language=language, sign_in=_sign_in, send=_send):
+        yield name
+    async for name in role_pages(page, url, house, word=word, language=language, sign_in=_sign_in, send=_send):
+        yield name
+    async for name in seller_pages(page, url, house, word=word, language=language, sign_in=_sign_in, send=_send):
+        yield name
+    async for name in _places(page, url, word):
+        yield name
+    async for name in history_pages(page, url, house, word=word, language=language, sign_in=_sign_in, send=_send):
+        yield name
 
 
 async def _strangers(page: "Page", url: str, house: House, acme: Company) -> AsyncIterator[str]:
@@ -99,6 +113,10 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     yield "home-administrator"
     async for name in _export(page, url, house, acme):
         yield name
+    async for name in _me(page, url):
+        yield name
+    async for name in _users(page, url, acme):
+        yield name
     administrator = await _step_aside(page, url, house, acme)
     await _sign_in(page, url, acme.staff[1].email, make.PASSWORD)
     yield "full"
@@ -126,6 +144,48 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     yield "full-without-a-place"
 
 
+async def _users(page: "Page", url: str, acme: Company) -> AsyncIterator[str]:
+    await page.goto(f"{url}/users")
+    yield "users"
+    for box in await page.locator('[name="user"]').all():
+        await box.check()
+    await page.locator('[name="action"]').select_option("role")
+    await page.locator('form[action="/users/selected"] button').click()
+    yield "users-selected"
+    await page.locator('[name="role"][value="user"]').check()
+    await _send(page, "/users/selected/change")
+    yield "users-result"
+    about = f"{url}/users/{acme.staff[2].user_id}"
+    for part in ("", "/rights", "/sessions"):
+        await page.goto(f"{about}{part}")
+        yield f"user{part.replace('/', '-')}"
+
+
+async def _me(page: "Page", url: str) -> AsyncIterator[str]:
+    await page.goto(f"{url}/me")
+    yield "me"
+    await page.locator(".confirm > summary").first.click()
+    await _send(page, "/me/password", current="not the password", password="passwordpassword")
+    yield "me-refused"
+    await page.goto(f"{url}/users/019a8b3c-0000-7000-8000-000000000000")
+    yield "not-found-inside"
+    await page.goto(f"{url}/me/rights")
+    yield "me-rights"
+
+
+async def _places(page: "Page", url: str, word: str) -> AsyncIterator[str]:
+    # A client of the sellers' walk: with a month of figures, boosts, and a request that is open.
+    await page.context.clear_cookies(name=SESSION)
+    await _sign_in(page, url, f"admin@atelier-morel-{word}.example.com", make.PASSWORD)
+    yield "overview"
+    await page.goto(f"{url}/connections?days=90")
+    for each in await page.locator("details").all():
+        await each.evaluate("details => details.open = true")
+    yield "connections"
+    await page.goto(f"{url}/licence")
+    yield "licence"
+
+
 async def _waiting(page: "Page", url: str, house: House, acme: Company, administrator: str) -> AsyncIterator[str]:
     # From the limit page of somebody whom two colleagues keep out, one of them the administrator.
     await _send(page, "/wait")
@@ -151,6 +211,7 @@ async def _waiting(page: "Page", url: str, house: House, acme: Company, administ
 
 
 async def _seat_request(page: "Page", url: str, house: House, acme: Company) -> AsyncIterator[str]:
+    await page.locator("summary", has=page.locator('xpath=following-sibling::form[@action="/seat-requests"]')).click()
     await _send(page, "/seat-requests", seats="0")
     yield "seat-request-ask"
     await _send(page, "/seat-requests", seats="2", reason="Two new colleagues")

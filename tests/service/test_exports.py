@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service import csv_files
-from service.api import overview
+from service import client_tables, csv_files
 from service.embedded import Addresses
 from tenants.csv_text import csv_text, not_a_formula
 from tenants.house import House
@@ -181,7 +180,7 @@ async def test_an_account_exports_its_own_days_oldest_first(api: Api, house: Hou
 async def test_tables_of_many_pieces_hold_every_client_once_and_no_grandchild(
     api: Api, house: House, seller: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(client_tables, "_ROWS_AT_ONCE", 2)
     below = await make.company(house, "Below", kind="reseller", parent=seller, staff=0)
     await make.company(house, "Grandchild", parent=below, staff=0)
     await make.company(house, "Theirs", staff=0)
@@ -196,7 +195,7 @@ async def test_tables_of_many_pieces_hold_every_client_once_and_no_grandchild(
 async def test_a_table_that_breaks_off_is_no_whole_one(
     api: Api, house: House, seller: Company, servers: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(client_tables, "_ROWS_AT_ONCE", 1)
     for name in ("A", "B"):
         await make.company(house, name, parent=seller, staff=0)
     # A zone that no clock knows: no card can be made of the second one.

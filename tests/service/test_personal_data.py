@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.api import personal_data
+from service import personal_data
 from service.embedded import Addresses
 from tenants.house import House
 from tests import make

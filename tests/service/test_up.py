@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,7 +39,7 @@ class Up:
     def ready(self) -> str:
         """Wait for the summary, and return everything said."""
         give_up = time.monotonic() + WITHIN
-        while "Ctrl-C" not in (said := self.output.read_text(encoding="utf-8")):
+        while "Commencez par la console" not in (said := self.output.read_text(encoding="utf-8")):
             assert self.process.poll() is None, said
             assert time.monotonic() < give_up, said
             time.sleep(0.05)
@@ -83,6 +84,7 @@ def test_up_from_an_empty_folder_to_ctrl_c_and_back_from_sigkill(start: Callable
     said = first.ready()
     _shows_the_way(said, port)
     token = _meets_the_cap(first)
+    _has_a_history(first)
     second = start(free_port())
     assert second.process.wait(WITHIN) == 1
     assert (
@@ -100,7 +102,7 @@ def test_up_from_an_empty_folder_to_ctrl_c_and_back_from_sigkill(start: Callable
 
     again = start(port)
     assert "Un démarrage précédent a été tué." in again.ready()
-    assert _name_behind(token, again) == "Alice Dubois"
+    assert _name_behind(token, again) == "James Whitfield"
     assert again.stop(signal.SIGTERM) == 0
     assert again.alive() == []
 
@@ -138,6 +140,8 @@ def _shows_the_way(said: str, port: int) -> None:
     assert "Portillon est prêt." in said
     assert "make reset" in said
     assert "PORTILLON_DATABASE_URL" in said
+    last = said.splitlines()[-1]
+    assert last.startswith(f"Commencez par la console : http://localhost:{port}/login avec claire@atelier-morel.example.com")
 
 
 def _people(said: str) -> dict[str, str]:
@@ -147,18 +151,56 @@ def _people(said: str) -> dict[str, str]:
 
 
 def _meets_the_cap(up: Up) -> str:
-    """Three come in, the fourth is refused, and the pending invitation is in the mailbox. Returns the first one's token."""
+    """Two come in, the third is refused, and the pending invitation is in the mailbox. Returns the first one's token."""
     people = _people(up.output.read_text(encoding="utf-8"))
-    assert len(people) == 10
-    answers = [_sign_in(up, f"{name}@atelier-dubois.example.com", people) for name in ("alice", "benoit", "chloe", "david")]
-    assert [answer.status_code for answer in answers] == [201, 201, 201, 409]
-    assert answers[3].json()["code"] == "seats_full"
+    assert len(people) == 12
+    answers = [_sign_in(up, f"{name}@northwind.example.com", people) for name in ("james", "priya", "oliver")]
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+    assert answers[2].json()["code"] == "seats_full"
     give_up = time.monotonic() + WITHIN
-    while "gael@atelier-dubois.example.com" not in (page := httpx.get(f"http://127.0.0.1:{up.port}/dev/mail").text):
+    while "julie@atelier-morel.example.com" not in (page := httpx.get(f"http://127.0.0.1:{up.port}/dev/mail").text):
         assert time.monotonic() < give_up, page
         time.sleep(0.1)
     token: str = answers[0].json()["token"]
     return token
+
+
+def _has_a_history(up: Up) -> None:
+    """90 days that hold as if they had been lived: figures, people, a pool with a request to answer, and a chain that nobody bent."""
+    people = _people(up.output.read_text(encoding="utf-8"))
+    claire, remi = ("claire@atelier-morel.example.com", "remi@revendo.example.com")
+    morel = _asker(up, _sign_in(up, claire, people).json()["token"])
+    assert morel("/account/licence")["users"] == {"limit": 6, "used": 6}
+    assert sorted(user["status"] for user in morel("/users")["items"]) == ["active"] * 4 + ["invited", "struck_off", "suspended"]
+    assert len(morel("/departments")["items"]) == 5
+    assert len(morel("/activity?limit=200")["items"]) == 200
+    seller = _asker(up, _sign_in(up, remi, people).json()["token"])
+    assert [each["reason"] for each in seller("/seat-requests?state=open")["items"]] == [
+        "Two people are turned away nearly every afternoon"
+    ]
+    pid = json.loads((up.folder / "children.json").read_text(encoding="utf-8"))[0][0]
+    theirs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    environment = dict(each.split("=", 1) for each in theirs if each)
+    verify = subprocess.run(
+        [sys.executable, "-m", "service.cli", "verify-activity"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert verify.returncode == 0, verify.stdout + verify.stderr
+
+
+def _asker(up: Up, token: str) -> Callable[[str], dict[str, Any]]:
+    def ask(path: str) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{up.port}/api/v1{path}"
+        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return ask
 
 
 def _name_behind(token: str, up: Up) -> str:

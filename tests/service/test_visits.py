@@ -346,9 +346,10 @@ async def test_the_pages_say_who_visits_and_end_it(world: World) -> None:
     ended = await world.api.client.post("/logout", headers=cookie, data={"form_token": form})
     assert ended.status_code == 303
     assert (await world.api.get("/session", by=token)).status_code == 401
-    seen = await world.api.client.get("/", headers={"Cookie": f"__Host-portillon={world.api.tokens[world.ada.email]}"})
-    assert "Visitors" not in seen.text
+    own = {"Cookie": f"__Host-portillon={world.api.tokens[world.ada.email]}"}
+    assert "Visitors" not in (await world.api.client.get("/connections", headers=own)).text
     await world.visit()
-    seen = await world.api.client.get("/", headers={"Cookie": f"__Host-portillon={world.api.tokens[world.ada.email]}"})
+    assert "1 visitor is in the account." in (await world.api.client.get("/", headers=own)).text
+    seen = await world.api.client.get("/connections", headers=own)
     assert "Visitors" in seen.text
     assert "End this visit" in seen.text

@@ -17,15 +17,17 @@ function swap(part, now) {
   if (focused !== false) (byId(focused) ?? byId("main")).focus();
 }
 
-// The server takes its time to answer: browsers slow down the clocks of pages that nobody sees.
+// The server takes its time to answer: browsers slow down the clocks of pages that nobody sees. A form asks with what is in it; its
+// page was posted itself, and is left as it is when there is nothing to follow any more.
 async function follow(path) {
   for (;;) {
     try {
-      const answer = await fetch(path);
+      const form = document.querySelector("form[data-live]");
+      const answer = await fetch(path, form ? { method: "POST", body: new URLSearchParams(new FormData(form)) } : {});
       if (answer.status >= 500) throw new Error("away");
       const fresh = await pageOf(answer);
       const parts = [...document.querySelectorAll("[data-part]")];
-      if (!parts.every(({ id }) => fresh.getElementById(id))) return location.reload();
+      if (!parts.every(({ id }) => fresh.getElementById(id))) return form || location.reload();
       for (const part of parts) swap(part, fresh.getElementById(part.id));
       document.title = fresh.title;
     } catch {

@@ -1,0 +1,49 @@
+// A list that searches while one types: it asks for what its form says, and shows the part of the answer that is the list.
+// Without it the form's button does the same.
+
+const WAIT = 250;
+
+function begin(form) {
+  let waiting, asking;
+  const part = document.getElementById(form.dataset.results);
+
+  const search = async () => {
+    asking?.abort();
+    asking = new AbortController();
+    const said = [...new FormData(form)].filter(([, value]) => value.trim());
+    const address = `${form.getAttribute("action")}?${new URLSearchParams(said)}`;
+    try {
+      const answer = await fetch(address, { signal: asking.signal });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const now = fresh.getElementById(part.id);
+      // The session is over, or the list cannot be shown: the page itself says why.
+      if (!now) return location.assign(address);
+      part.replaceChildren(...now.childNodes);
+      const found = document.getElementById("found");
+      if (found) found.textContent = fresh.getElementById("found")?.textContent ?? "";
+      history.replaceState(null, "", address);
+      offerAll();
+    } catch (error) {
+      if (error.name !== "AbortError") form.submit();
+    }
+  };
+
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(search, WAIT);
+  });
+}
+
+// One box that ticks every row.
+function offerAll() {
+  const label = document.querySelector("[data-all]");
+  if (!label) return;
+  label.hidden = false;
+  label.parentElement.querySelector("[data-none]")?.remove();
+  const all = label.querySelector("input");
+  const boxes = [...label.closest("form").querySelectorAll("tbody input[type=checkbox]")];
+  all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
+}
+
+document.querySelectorAll("form[data-results]").forEach(begin);
+offerAll();
