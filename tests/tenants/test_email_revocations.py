@@ -51,7 +51,9 @@ async def test_a_revocation_restores_the_address_ends_every_session_and_asks_for
     for email in (old, NEW):
         assert (await log_in(api, email)).json()["code"] == "invalid_credentials", "whoever changed it knew the password"
     for company in (acme, bistro):
-        events = await sql(servers, "SELECT event FROM activity WHERE account_id = $1 AND event LIKE 'email.%'", company.account_id)
+        events = await sql(
+            servers, "SELECT event FROM activity WHERE account_id = $1 AND event LIKE 'email.%' ORDER BY id", company.account_id
+        )
         assert [row[0] for row in events][-2:] == ["email.changed", "email.change_revoked"]
     [reset] = await sql(servers, "SELECT id, nonce FROM password_resets")
     word = house.signer.link(Purpose.PASSWORD_RESET, account_id=None, row_id=reset["id"], nonce=reset["nonce"])

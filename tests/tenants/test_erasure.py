@@ -167,11 +167,16 @@ async def test_whoever_still_works_elsewhere_stays_themselves_there(api: Api, ho
     await api.sign_in(acme.administrator)
     for slug in ("acme", "bistro"):
         assert (await api.sign_in(there, account=slug)).status_code == 201
-    kept = await sql(servers, "SELECT id, actor_name, actor_email, ip FROM activity WHERE account_id = $1", bistro.account_id)
+    kept = await sql(
+        servers, "SELECT id, actor_name, actor_email, ip FROM activity WHERE account_id = $1 ORDER BY id", bistro.account_id
+    )
     assert (await api.delete(f"/users/{zora.user_id}", by=acme.administrator)).status_code == 204
     await erase(house, servers)
     assert (
-        await sql(servers, "SELECT id, actor_name, actor_email, ip FROM activity WHERE account_id = $1", bistro.account_id) == kept
+        await sql(
+            servers, "SELECT id, actor_name, actor_email, ip FROM activity WHERE account_id = $1 ORDER BY id", bistro.account_id
+        )
+        == kept
     )
     for found in await traces(servers, *WORDS[ZORA]):
         assert str(bistro.account_id) in found or bistro.account_id.hex in found or found.startswith("identities:"), found
