@@ -14,7 +14,6 @@ from email.policy import default as modern
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from aiosmtpd.controller import Controller
 from litestar import Litestar
@@ -101,14 +100,11 @@ async def emptied(servers: Addresses) -> Addresses:
 
 async def empty(servers: Addresses) -> None:
     """Remove every row and key."""
-    connection = await asyncpg.connect(servers.superuser_url)
-    try:
+    async with kept.superuser(servers.superuser_url) as connection:
         tables = [r["tablename"] for r in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        # Few rows go ten times faster than files do; as a replica, foreign keys ask for no order.
-        deletes = (f"DELETE FROM {table}" for table in tables if table != "alembic_version")  # noqa: S608 - of the schema itself
-        await connection.execute(";".join(("SET session_replication_role = replica", *deletes)))
-    finally:
-        await connection.close()
+    # Few rows go ten times faster than files do.
+    deletes = (f"DELETE FROM {table}" for table in tables if table != "alembic_version")  # noqa: S608 - of the schema itself
+    await kept.without_order(servers.superuser_url, deletes)
     import redis.asyncio as redis
 
     async with redis.Redis.from_url(servers.redis_url) as client:
@@ -150,22 +146,24 @@ def settings_on(servers: Addresses, *, smtp_port: int, **given: Any) -> Settings
 async def house(settings: Settings) -> AsyncIterator[House]:
     """Everything a process holds open."""
     opened = open_house(settings)
-    yield opened
+    async with kept.connections(opened.database):
+        yield opened
+        await opened.finish()
     await opened.close()
 
 
 # The routes are made once for all tests: that takes longer than most tests do. They belong to a house that is, at each test, that test's.
-_shared: list[tuple[House, Litestar]] = []
+_shared: dict[int, tuple[House, Litestar]] = {}
 
 
-def application(house: House) -> Front:
-    """The application as `create_app` makes it, of a house with the settings that tests have unless they say otherwise."""
-    if not _shared:
+def application(house: House, *, beside: int = 0, access_log: AccessLog | None = None) -> Front:
+    """The application as `create_app` makes it. Those that serve at the same time stand `beside` each other, by number."""
+    if beside not in _shared:
         lent = dataclasses.replace(house)
-        _shared.append((lent, build(lent)))
-    lent, routes = _shared[0]
+        _shared[beside] = lent, build(lent)
+    lent, routes = _shared[beside]
     vars(lent).update(vars(house))
-    return Front(routes, house.settings, AccessLog(), leave=house.happenings.stop)
+    return Front(routes, house.settings, access_log or AccessLog(), leave=house.happenings.stop)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Builders: companies with people who can sign in, made through the domain as everything else is."""
 
-import copy
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -58,11 +57,15 @@ async def operator(house: House) -> Company:
         known = await find_operator(session)
     if known is not None:
         return Company(known.id, known.slug, "operator", [await _known(house, known.id)])
-    async with house.database.transaction() as session:
-        account, user = await resellers.create_operator(
-            session, house.catalogue, name="Operator", email="olga@operator.example.com", language="en"
-        )
-    return Company(account.id, account.slug, "operator", [await accept(house, account.id, user.id, name="Olga")])
+
+    async def made() -> Company:
+        async with house.database.transaction() as session:
+            account, user = await resellers.create_operator(
+                session, house.catalogue, name="Operator", email="olga@operator.example.com", language="en"
+            )
+        return Company(account.id, account.slug, "operator", [await accept(house, account.id, user.id, name="Olga")])
+
+    return await kept.made(house, ("operator",), made, _id)
 
 
 async def company(
@@ -78,39 +81,46 @@ async def company(
     language: str = "en",
 ) -> Company:
     """A company whose administrator and `staff` people are active. Staff get `roles` in turn."""
-    how = (name, plan, seats, staff, roles, kind, language)
-    if parent is None and (known := await kept.bring_back(house, how)) is not None:
-        again: Company = copy.deepcopy(known)
-        return again
-    first_of_all = parent is None and await kept.is_empty(house)
-    above = parent or await operator(house)
-    seller = await actor(house, above, above.administrator)
-    word = name.lower().replace(" ", "-")
-    async with house.database.transaction(above.account_id) as session:
-        account, _, first = await resellers.create_account(
-            session,
-            house.catalogue,
-            seller,
-            name=name,
-            plan=plan,
-            administrator=NewAdministrator(f"admin@{word}.example.com", f"Ada of {name}"),
-            kind=kind,
-            language=language,
-        )
-    made = Company(account.id, account.slug, kind, [await accept(house, account.id, first.id)])
-    if seats is not None:
-        await set_seats(house, made, seats)
-    admin = await actor(house, made, made.administrator)
-    for number in range(staff):
-        role = roles[number % len(roles)]
-        async with house.database.transaction(account.id) as session:
-            user = await invitations.invite(
-                session, house.catalogue, admin, email=f"p{number}@{word}.example.com", role=role, name=f"Person {number} of {name}"
+
+    async def made() -> Company:
+        above = parent or await operator(house)
+        seller = await actor(house, above, above.administrator)
+        word = name.lower().replace(" ", "-")
+        async with house.database.transaction(above.account_id) as session:
+            account, _, first = await resellers.create_account(
+                session,
+                house.catalogue,
+                seller,
+                name=name,
+                plan=plan,
+                administrator=NewAdministrator(f"admin@{word}.example.com", f"Ada of {name}"),
+                kind=kind,
+                language=language,
             )
-        made.people.append(await accept(house, account.id, user.id))
-    if first_of_all:
-        await kept.keep(house, how, copy.deepcopy(made))
-    return made
+        company = Company(account.id, account.slug, kind, [await accept(house, account.id, first.id)])
+        if seats is not None:
+            await set_seats(house, company, seats)
+        admin = await actor(house, company, company.administrator)
+        for number in range(staff):
+            role = roles[number % len(roles)]
+            async with house.database.transaction(account.id) as session:
+                user = await invitations.invite(
+                    session,
+                    house.catalogue,
+                    admin,
+                    email=f"p{number}@{word}.example.com",
+                    role=role,
+                    name=f"Person {number} of {name}",
+                )
+            company.people.append(await accept(house, account.id, user.id))
+        return company
+
+    how = (name, plan, seats, staff, roles, kind, language, parent and parent.account_id)
+    return await kept.made(house, how, made, _id)
+
+
+def _id(company: Company) -> UUID:
+    return company.account_id
 
 
 async def accept(house: House, account_id: UUID, user_id: UUID, *, name: str | None = None) -> Person:

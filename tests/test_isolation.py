@@ -19,13 +19,14 @@ import asyncpg
 import httpx
 import pytest
 
-from service.app import build, create_app
+from service.app import build
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tenants.settings import Settings
 from tenants.tokens import encoded
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.isolation import A_ROLES, FITTING, FREE_TEXT, NOT_ASKED_FOR, ROWS, UNIQUE_EVERYWHERE, Row
 from tests.make import Company, Person
 from tests.tenants.rows import rows_of
@@ -90,7 +91,7 @@ async def world_of(house: House, servers: Addresses) -> AsyncIterator[World]:
     }
     database = await asyncpg.connect(servers.superuser_url)
     try:
-        async with open_client(create_app(house.settings, house=house)) as client:
+        async with open_client(application(house, beside=1)) as client:
             world = World(house, Api(client), a, b, callers, {}, set(), [], database, spare)
             await _people_at_work(world, world.api)
             await _somebody_on_a_visit(world, world.api, south)

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from service.access_log import AccessLog
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.house import House
 from tenants.tokens import Purpose, decoded
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.tenants.rows import every_key, every_row, sql
 
 NEW = "an unusual horse battery 71"
@@ -104,7 +104,7 @@ async def test_x11_no_secret_is_written_anywhere(house: House, servers: Addresse
     lines = io.StringIO()
     log = AccessLog(lines)
     caplog.set_level(logging.DEBUG)
-    async with open_client(create_app(house.settings, house=house, access_log=log)) as client:
+    async with open_client(application(house, beside=1, access_log=log)) as client:
         secrets = await everything_that_people_do(Api(client), house, servers)
         await house.finish()
     log.flush()
@@ -133,7 +133,7 @@ async def test_x11_no_secret_is_written_anywhere(house: House, servers: Addresse
 async def test_the_access_log_says_these_things_and_no_more(house: House, servers: Addresses) -> None:
     lines = io.StringIO()
     log = AccessLog(lines)
-    async with open_client(create_app(house.settings, house=house, access_log=log)) as client:
+    async with open_client(application(house, beside=1, access_log=log)) as client:
         acme = await make.company(house, staff=0)
         api = Api(client)
         await api.sign_in(acme.administrator)

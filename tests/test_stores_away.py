@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from service.app import create_app
 from service.embedded import Addresses, EmbeddedServers
 from tenants.house import open_house
 from tenants.schema import migrate
 from tenants.tokens import Purpose
 from tests import make
 from tests.api import Api, open_client
-from tests.conftest import settings_on
+from tests.conftest import application, settings_on
 from tests.make import Person
 from tests.refusals import GOOD, well_formed
 from tests.tenants.rows import every_row, sql
@@ -39,7 +38,7 @@ async def test_stores_that_are_away_are_told_and_nothing_is_half_done(mail_room:
 
 async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_port: int) -> None:
     house = open_house(settings_on(servers, smtp_port=smtp_port))
-    async with open_client(create_app(house.settings, house=house)) as client:
+    async with open_client(application(house, beside=1)) as client:
         api = Api(client)
         acme = await make.company(house, staff=1)
         await api.sign_in(acme.administrator)
@@ -75,7 +74,7 @@ async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_po
 
 async def _without_postgresql(embedded: EmbeddedServers, servers: Addresses, smtp_port: int) -> None:
     house = open_house(settings_on(servers, smtp_port=smtp_port))
-    async with open_client(create_app(house.settings, house=house)) as client:
+    async with open_client(application(house, beside=1)) as client:
         api = Api(client)
         bistro = await make.company(house, "Bistro", staff=1)
         ada, person = bistro.people

@@ -13,10 +13,9 @@ import httpx
 import pytest
 import uvicorn
 
-from service.app import create_app
 from service.embedded import Addresses
 from service.front import Front
-from tenants.house import House
+from tenants.house import House, open_house
 from tests.api import open_client
 from tests.conftest import MailServer, application, settings_on
 from tests.console.tab import Tab
@@ -71,8 +70,14 @@ def live(emptied: Addresses, mail_server: MailServer, tmp_path: Path) -> Iterato
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://localhost:{listener.getsockname()[1]}"
         settings = settings_on(emptied, smtp_port=mail_server.port, data_dir=tmp_path, public_url=url)
-        server = _Server(uvicorn.Config(create_app(settings), access_log=False, log_config=None, ws="none"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        house = open_house(settings)
+        server = _Server(uvicorn.Config(application(house, beside=2), access_log=False, log_config=None, ws="none"))
+
+        async def serve() -> None:
+            await server.serve(sockets=[listener])
+            await house.close()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
         try:
             yield Live(url)
@@ -81,9 +86,9 @@ def live(emptied: Addresses, mail_server: MailServer, tmp_path: Path) -> Iterato
             thread.join(timeout=20)
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator["Browser"]:
-    """Debian's Chromium, without a window."""
+@pytest.fixture(scope="session")
+async def one_chromium() -> AsyncIterator["Browser"]:
+    """Debian's Chromium, without a window: starting it takes longer than most tests do."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     from playwright.async_api import async_playwright
@@ -92,3 +97,11 @@ async def chromium() -> AsyncIterator["Browser"]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def chromium(one_chromium: "Browser") -> AsyncIterator["Browser"]:
+    """The browser, without a page: each test opens people's own in it."""
+    yield one_chromium
+    for context in one_chromium.contexts:
+        await context.close()

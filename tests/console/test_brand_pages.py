@@ -195,7 +195,7 @@ async def test_a_brand_without_a_logo_colour_or_contact_leaves_them_out(tab: Tab
 
 
 @pytest.mark.parametrize("colour", ["#ffee00", "#201040"])
-async def test_axe_finds_nothing_on_branded_pages_of_any_colour(chromium: "Browser", live: Live, house: House, colour: str) -> None:
+async def test_axe_finds_nothing_on_branded_pages_of_any_colour(live: Live, chromium: "Browser", house: House, colour: str) -> None:
     from tests.console.test_browser import troubles_of
 
     seller = await seller_with_brand(house, colour=colour)

@@ -25,7 +25,7 @@ COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTyp
 SIZES = ((1280, 800), (320, 640))
 
 
-async def test_the_walk_without_scripts(chromium: "Browser", live: Live, house: House) -> None:
+async def test_the_walk_without_scripts(live: Live, chromium: "Browser", house: House) -> None:
     acme = await make.company(house, staff=0, seats=1)
     admin = await make.actor(house, acme, acme.administrator)
     async with house.database.transaction(acme.account_id) as session:
@@ -61,7 +61,7 @@ async def test_the_walk_without_scripts(chromium: "Browser", live: Live, house: 
     await newcomer.get_by_text("Vous êtes déconnecté(e)").wait_for()
 
 
-async def test_signing_in_and_out_by_keyboard_alone(chromium: "Browser", live: Live, house: House) -> None:
+async def test_signing_in_and_out_by_keyboard_alone(live: Live, chromium: "Browser", house: House) -> None:
     acme = await make.company(house, staff=0)
     page = await _page(chromium, scripts=False)
     await page.goto(f"{live.url}/login")
@@ -91,7 +91,7 @@ async def test_signing_in_and_out_by_keyboard_alone(chromium: "Browser", live: L
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 async def test_axe_finds_nothing_on_any_page_wide_or_narrow_light_or_dark(
-    chromium: "Browser", live: Live, house: House, language: str
+    live: Live, chromium: "Browser", house: House, language: str
 ) -> None:
     page = await _page(chromium, language=language)
     seen: list[str] = []

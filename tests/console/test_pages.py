@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 
 from tenants import assignments, boosts, custom_roles, invitations, statuses
-from tenants.house import House
+from tenants.house import House, open_house
 from tests import make
+from tests.api import open_client
+from tests.conftest import application
 from tests.console.tab import Tab
 from tests.make import Person
 
@@ -202,13 +204,9 @@ async def test_a_suspended_person_reads_until_when_why_and_whom_to_ask(tab: Tab,
 
 
 async def test_too_many_tries_say_how_long_to_wait(settings: Any, house: House) -> None:
-    from service.app import create_app
-    from tenants.house import open_house
-    from tests.api import open_client
-
     strict = open_house(settings.model_copy(update={"attempts_per_identity": 1}))
     try:
-        async with open_client(create_app(strict.settings, house=strict)) as client:
+        async with open_client(application(strict, beside=1)) as client:
             tab = Tab(client, accept_language="en")
             await tab.open("/login")
             await tab.submit("/login", email="claire@example.com", password="one")

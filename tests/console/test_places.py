@@ -23,7 +23,7 @@ async def acme(house: House) -> Company:
 
 
 async def test_a_holder_is_asked_at_once_wherever_they_are_and_keeps_what_they_typed(
-    chromium: "Browser", live: Live, acme: Company
+    live: Live, chromium: "Browser", acme: Company
 ) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
@@ -43,7 +43,7 @@ async def test_a_holder_is_asked_at_once_wherever_they_are_and_keeps_what_they_t
     assert (ada.complaints, hugo.complaints) == ([], [])
 
 
-async def test_a_place_that_is_given_is_entered_by_whoever_asked(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_a_place_that_is_given_is_entered_by_whoever_asked(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     await hugo.sign_in(acme.staff[0])
@@ -61,7 +61,7 @@ async def test_a_place_that_is_given_is_entered_by_whoever_asked(chromium: "Brow
     assert (ada.complaints, hugo.complaints) == ([], [])
 
 
-async def test_the_limit_page_tells_by_itself_that_a_place_is_free(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_the_limit_page_tells_by_itself_that_a_place_is_free(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     await hugo.sign_in(acme.staff[0])
@@ -75,7 +75,7 @@ async def test_the_limit_page_tells_by_itself_that_a_place_is_free(chromium: "Br
     assert (ada.complaints, hugo.complaints) == ([], [])
 
 
-async def test_the_line_moves_by_itself(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_the_line_moves_by_itself(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo, lea = [await someone(chromium, live.url) for _ in range(3)]
     await ada.sign_in(acme.administrator)
     for who, person, words in (
@@ -103,7 +103,7 @@ async def test_the_line_moves_by_itself(chromium: "Browser", live: Live, acme: C
     assert (ada.complaints, hugo.complaints, lea.complaints) == ([], [], [])
 
 
-async def test_whoever_is_put_out_reads_by_whom_at_once(chromium: "Browser", live: Live, house: House) -> None:
+async def test_whoever_is_put_out_reads_by_whom_at_once(live: Live, chromium: "Browser", house: House) -> None:
     acme = await make.company(house, staff=1, seats=2)
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await hugo.sign_in(acme.staff[0])
@@ -121,7 +121,7 @@ async def test_whoever_is_put_out_reads_by_whom_at_once(chromium: "Browser", liv
     assert (ada.complaints, hugo.complaints) == ([], [])
 
 
-async def test_whoever_lost_their_place_reads_so_at_once(chromium: "Browser", live: Live, house: House, acme: Company) -> None:
+async def test_whoever_lost_their_place_reads_so_at_once(live: Live, chromium: "Browser", house: House, acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     async with ada.page.expect_response("**/heartbeat"), ada.page.expect_response("**/events"):
@@ -137,7 +137,7 @@ async def test_whoever_lost_their_place_reads_so_at_once(chromium: "Browser", li
     await ada.reads("Your browser gave no sign of life")
 
 
-async def test_the_tabs_of_a_browser_share_one_stream(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_the_tabs_of_a_browser_share_one_stream(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     await asyncio.sleep(1)
@@ -162,7 +162,7 @@ async def test_the_tabs_of_a_browser_share_one_stream(chromium: "Browser", live:
     await hugo.reads("Nobody can give their place at this moment.")
 
 
-async def test_a_reload_keeps_the_place_and_a_closed_browser_frees_it(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_a_reload_keeps_the_place_and_a_closed_browser_frees_it(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     for _ in range(3):
@@ -178,7 +178,7 @@ async def test_a_reload_keeps_the_place_and_a_closed_browser_frees_it(chromium: 
 
 
 @pytest.mark.parametrize("way", ["hand-over", "line"])
-async def test_all_of_it_without_scripts(chromium: "Browser", live: Live, acme: Company, way: str) -> None:
+async def test_all_of_it_without_scripts(live: Live, chromium: "Browser", acme: Company, way: str) -> None:
     ada = await someone(chromium, live.url, scripts=False)
     hugo = await someone(chromium, live.url, scripts=False)
     await ada.sign_in(acme.administrator)
@@ -199,7 +199,7 @@ async def test_all_of_it_without_scripts(chromium: "Browser", live: Live, acme: 
     await hugo.reads("Good to see you")
 
 
-async def test_the_limit_page_by_keyboard_alone(chromium: "Browser", live: Live, acme: Company) -> None:
+async def test_the_limit_page_by_keyboard_alone(live: Live, chromium: "Browser", acme: Company) -> None:
     ada, hugo = await someone(chromium, live.url), await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)
     await hugo.sign_in(acme.staff[0])
@@ -223,7 +223,7 @@ async def test_the_limit_page_by_keyboard_alone(chromium: "Browser", live: Live,
 
 
 async def test_whoever_signs_out_over_a_slow_line_is_told_so_and_not_that_their_session_ended(
-    chromium: "Browser", live: Live, acme: Company
+    live: Live, chromium: "Browser", acme: Company
 ) -> None:
     ada = await someone(chromium, live.url)
 

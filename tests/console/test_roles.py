@@ -247,7 +247,7 @@ async def test_without_the_option_own_roles_are_frozen_and_say_what_they_give(ta
     assert "does not include roles of your own" in (await tab.open("/roles/new")).text
 
 
-async def test_with_scripts_rows_columns_and_the_search_work_at_once(chromium: "Browser", live: Live, house: House) -> None:
+async def test_with_scripts_rows_columns_and_the_search_work_at_once(live: Live, chromium: "Browser", house: House) -> None:
     acme = await make.company(house, staff=0)
     key = await own_role(house, acme, "Clerk", "stock.view")
     ada = await someone(chromium, live.url)

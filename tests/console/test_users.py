@@ -329,7 +329,7 @@ async def test_connections_of_one_person_end_together(tab: Tab, client: httpx.As
     assert (await other.open("/")).headers["location"] == "/login"
 
 
-async def test_the_list_follows_what_is_typed(chromium: "Browser", live: Live, house: House) -> None:
+async def test_the_list_follows_what_is_typed(live: Live, chromium: "Browser", house: House) -> None:
     acme = await make.company(house, staff=2)
     ada = await someone(chromium, live.url)
     await ada.sign_in(acme.administrator)

@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants import database as wall
 from tenants.house import House, open_house
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.history import add_line, found, lines, walked
 from tests.make import Company
 from tests.refusals import Desk
@@ -284,7 +284,7 @@ SELECT timestamptz '2026-03-01 12:00Z', now(), 'user.changed', 'done', 'system',
     monkeypatch.setattr(wall, "STATEMENT_TIMEOUT_MS", 10)
     hasty = open_house(house.settings)
     try:
-        async with open_client(create_app(house.settings, house=hasty)) as client:
+        async with open_client(application(hasty, beside=1)) as client:
             impatient = Api(client)
             token = api.tokens[acme.administrator.email]
             answer = await impatient.get("/activity?text=nowhere", by=token)

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.activity_intake import forget_keys
 from tenants.house import House, open_house
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.keys import make_key, relicense
 from tests.make import Company
 from tests.refusals import Desk
@@ -107,7 +107,7 @@ async def test_the_same_batches_sent_at_once_to_two_processes_are_written_once(
 ) -> None:
     second = open_house(house.settings)
     try:
-        async with open_client(create_app(house.settings, house=second)) as client:
+        async with open_client(application(second, beside=1)) as client:
             for turn in range(10):
                 batch = [event(turn * 100 + number) for number in range(60)]
                 # In another order, and half of it each: whoever waits for the other does so at the same key.

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.make import Company
 from tests.refusals import Desk
 from tests.reported import TARGET, event, keeping, lines, send, writing_key
@@ -148,7 +148,7 @@ async def test_a_key_may_send_so_many_events_a_minute_and_no_more(
 ) -> None:
     frugal = open_house(house.settings.model_copy(update={"activity_rate": 500}))
     try:
-        async with open_client(create_app(frugal.settings, house=frugal)) as client:
+        async with open_client(application(frugal, beside=1)) as client:
             await sends_500_a_minute(Api(client), key, await writing_key(api, acme))
             # And the next minute is another one.
             windows = await house.valkey.call(b"KEYS", b"*events*")

@@ -7,12 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.effects import raise_epoch
 from tenants.house import House, open_house
 from tests import keys, make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.keys import NEW, ask, make_key, relicense, told
 from tests.make import Company, Person
 from tests.refusals import well_formed
@@ -173,7 +173,7 @@ async def test_a_key_of_another_installation_is_none(api: Api, acme: Company, ho
         house.settings.model_copy(update={"secret_key": type(house.settings.secret_key)("another key, and long enough")})
     )
     try:
-        async with open_client(create_app(other.settings, house=other)) as client:
+        async with open_client(application(other, beside=1)) as client:
             assert (await ask(client, key["key"], "x")).json()["code"] == "invalid_key"
     finally:
         await other.close()
@@ -220,7 +220,7 @@ async def test_a_revoked_key_opens_nothing_at_the_next_request_on_any_process(ap
     ada = acme.administrator
     another = open_house(house.settings)
     try:
-        async with open_client(create_app(another.settings, house=another)) as elsewhere:
+        async with open_client(application(another, beside=1)) as elsewhere:
             for _ in range(10):
                 late = await asked_after_it_was_revoked(api, ada, elsewhere)
                 assert {(answer.status_code, answer.json()["code"]) for answer in late} == {(401, "invalid_key")}
@@ -309,7 +309,7 @@ async def test_the_last_use_is_noted_to_the_minute_and_at_most_once_in_it(
     assert await noted(api.client, house) == hour
     another = open_house(house.settings)
     try:
-        async with open_client(create_app(another.settings, house=another)) as elsewhere:
+        async with open_client(application(another, beside=1)) as elsewhere:
             assert await noted(elsewhere, another) >= first
     finally:
         await another.close()

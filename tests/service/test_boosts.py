@@ -8,12 +8,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tests import make
 from tests.api import Api, open_client
-from tests.conftest import MailServer
+from tests.conftest import MailServer, application
 from tests.make import Company
 from tests.tenants.rows import sql
 from tests.workers.post import deliver, text_of
@@ -333,7 +332,7 @@ async def test_a_process_that_has_just_started_knows_weekly_boosts(api: Api, nor
     assert (await give(api, north, acme, ends_at=None, weekly=weekly)).status_code == 201
     another = open_house(house.settings)
     try:
-        async with open_client(create_app(another.settings, house=another)) as client:
+        async with open_client(application(another, beside=1)) as client:
             typed = {"email": acme.staff[0].email, "password": make.PASSWORD}
             assert (await client.post("/api/v1/login", json=typed)).status_code == 201
     finally:

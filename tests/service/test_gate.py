@@ -9,7 +9,6 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from service.app import create_app
 from service.embedded import Addresses, free_port
 from tenants.assignments import change_user
 from tenants.departments import change_department, create_department
@@ -17,6 +16,7 @@ from tenants.house import House, open_house
 from tenants.settings import Settings
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.make import Company, Person
 from tests.refusals import well_formed
 from tests.tenants.rows import sql
@@ -335,7 +335,7 @@ async def test_head_says_the_same(api: Api, acme: Company) -> None:
 async def test_nobody_passes_while_valkey_is_away(api: Api, settings: Settings, acme: Company) -> None:
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     house = open_house(settings.model_copy(update={"redis_url": nowhere}))
-    async with open_client(create_app(house.settings, house=house)) as client:
+    async with open_client(application(house, beside=1)) as client:
         answer = await Api(client).get(ASKED, by=api.tokens[acme.staff[0].email])
         assert refused(answer, 503, "unavailable")["retry_after"] == int(answer.headers["retry-after"]) > 0
     await house.close()

@@ -6,12 +6,12 @@ import asyncpg
 import httpx
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tenants.settings import Settings
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.make import Company, Person
 
 
@@ -172,7 +172,7 @@ async def test_rule_12_a_raised_cap_works_at_the_next_sign_in_on_another_process
     acme = await make.company(house, staff=2, seats=1, parent=reseller)
     await api.sign_in(acme.staff[0])
     elsewhere = open_house(settings)
-    async with open_client(create_app(settings, house=elsewhere)) as client:
+    async with open_client(application(elsewhere, beside=1)) as client:
         other = Api(client)
         assert (await other.sign_in(acme.staff[1])).status_code == 409
         await api.sign_in(reseller.administrator)
@@ -203,7 +203,7 @@ async def test_rule_12_a_lowered_cap_drains(api: Api, house: House) -> None:
 async def test_rule_13_a_refusal_for_lack_of_seats_is_no_failed_try(house: House, settings: Settings) -> None:
     strict = open_house(settings.model_copy(update={"attempts_per_identity": 3}))
     acme = await make.company(strict, staff=2, seats=1)
-    async with open_client(create_app(strict.settings, house=strict)) as client:
+    async with open_client(application(strict, beside=1)) as client:
         api = Api(client)
         await api.sign_in(acme.staff[0])
         for _ in range(6):
@@ -217,7 +217,7 @@ async def test_x9_guesses_are_throttled_for_strangers_and_not_for_a_known_place(
     strict = open_house(settings.model_copy(update={"attempts_per_identity": 3}))
     acme = await make.company(strict, staff=1)
     person = acme.staff[0]
-    app = create_app(strict.settings, house=strict)
+    app = application(strict, beside=1)
     async with open_client(app, ip="192.0.2.7") as home, open_client(app, ip="198.51.100.9") as away:
         assert (await Api(home).sign_in(person)).status_code == 201
         guesses = [await Api(away).sign_in(Person(person.email, "", "", person.user_id, f"wrong guess {n}")) for n in range(5)]
@@ -231,7 +231,7 @@ async def test_x9_guesses_are_throttled_for_strangers_and_not_for_a_known_place(
 async def test_x9_parallel_guesses_do_not_pass_the_limit(house: House, settings: Settings) -> None:
     strict = open_house(settings.model_copy(update={"attempts_per_identity": 10}))
     acme = await make.company(strict, staff=1)
-    async with open_client(create_app(strict.settings, house=strict)) as client:
+    async with open_client(application(strict, beside=1)) as client:
         wrong = Person(acme.staff[0].email, "", "", acme.staff[0].user_id, "a wrong password")
         answers = await gather(*(Api(client).sign_in(wrong) for _ in range(60)))
     assert sorted(a.status_code for a in answers) == [401] * 10 + [429] * 50

@@ -3,11 +3,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from service.app import create_app
 from tenants.house import House, open_house
 from tenants.settings import Settings
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.full_pool import beat, enters, history, in_use, is_offered, let_pass, look_at_line, ticket_of, waits
 from tests.make import Company
 
@@ -124,7 +124,7 @@ async def test_rule_9_the_line_outlives_the_process(api: Api, house: House, sett
     await api.sign_in(holder)
     one, other = await waits(api, first), await waits(api, second)
     elsewhere = open_house(settings)
-    async with open_client(create_app(settings, house=elsewhere)) as client:
+    async with open_client(application(elsewhere, beside=1)) as client:
         there = Api(client)
         assert (await look_at_line(there, other)).json()["position"] == 2
         await api.delete("/session", by=holder)

@@ -9,7 +9,6 @@ import pytest
 from msgspec import structs
 
 from service.access_log import AccessLog
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.errors import InvalidCredentials
 from tenants.house import House
@@ -17,6 +16,7 @@ from tenants.settings import Settings
 from tenants.tickets import Candidate, make_ticket, read_ticket
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.full_pool import (
     beat,
     change_account,
@@ -186,7 +186,7 @@ async def test_no_ticket_is_written_into_the_access_log(house: House, settings: 
     acme = await make.company(house, staff=2, seats=1)
     lines = io.StringIO()
     log = AccessLog(lines)
-    async with open_client(create_app(settings, house=house, access_log=log)) as client:
+    async with open_client(application(house, beside=1, access_log=log)) as client:
         api = Api(client)
         await api.sign_in(acme.staff[0])
         ticket = await waits(api, acme.staff[1])

@@ -5,46 +5,48 @@
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import redis.asyncio as redis
 
 from service.embedded import Addresses
+from tests import kept
 
 # Tables of a server, which are the same as long as it lives.
 _tables: dict[str, list[str]] = {}
+#: What was read last: it is read again only after somebody has written.
+_read: WeakKeyDictionary[asyncpg.Connection, tuple[tuple[object, ...], dict[str, list[str]]]] = WeakKeyDictionary()
 
 
 async def sql(servers: Addresses, statement: str, *arguments: Any) -> list[Any]:
     """Run one statement as a superuser, whom no wall holds."""
-    connection = await asyncpg.connect(servers.superuser_url)
-    try:
+    async with kept.superuser(servers.superuser_url) as connection:
         return list(await connection.fetch(statement, *arguments))
-    finally:
-        await connection.close()
 
 
 async def every_row(servers: Addresses) -> dict[str, list[str]]:
     """All rows of all tables, as JSON."""
-    connection = await asyncpg.connect(servers.superuser_url)
-    try:
+    async with kept.superuser(servers.superuser_url) as connection:
         if servers.superuser_url not in _tables:
             found = await connection.fetch(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
             )
             _tables[servers.superuser_url] = [table for (table,) in found]
         return await rows_of(connection, dict.fromkeys(_tables[servers.superuser_url], "true"))
-    finally:
-        await connection.close()
 
 
 async def rows_of(connection: asyncpg.Connection, tables: Mapping[str, str], *values: Any) -> dict[str, list[str]]:
     """Rows of these tables as JSON, of each those that its condition picks. One statement: whoever asks does so hundreds of times."""
+    key = (await kept.state(connection), tuple(tables.items()), values)
+    if connection in _read and _read[connection][0] == key:
+        return _read[connection][1]
     parts = (f"SELECT '{table}', row_to_json(t)::text FROM {table} t WHERE {where}" for table, where in tables.items())
     found: dict[str, list[str]] = {table: [] for table in tables}
     for table, row in await connection.fetch(" UNION ALL ".join(parts), *values):
         found[table].append(row)
-    return {table: sorted(rows) for table, rows in found.items()}
+    _read[connection] = key, {table: sorted(rows) for table, rows in found.items()}
+    return _read[connection][1]
 
 
 async def every_key(servers: Addresses) -> dict[bytes, Any]:

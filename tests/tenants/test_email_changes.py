@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.attempts import MAILS_AN_HOUR
 from tenants.house import House, open_house
@@ -15,6 +14,7 @@ from tenants.settings import Settings
 from tenants.tokens import Purpose, new_nonce
 from tests import make
 from tests.api import Api, open_client
+from tests.conftest import application
 from tests.make import Company, Person
 from tests.tenants.rows import every_row, sql
 
@@ -174,7 +174,7 @@ async def test_a_wrong_password_changes_nothing_and_counts_as_a_guess(
     assert (await api.post("/email-changes", {"email": NEW, "password": make.PASSWORD})).status_code == 401
     strict = open_house(settings.model_copy(update={"attempts_per_identity": 2}))
     try:
-        async with open_client(create_app(strict.settings, house=strict), ip="127.0.0.9") as client:
+        async with open_client(application(strict, beside=1), ip="127.0.0.9") as client:
             careful = Api(client)
             careful.tokens = api.tokens
             await strict.valkey.call(b"FLUSHALL")

@@ -8,12 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import create_app
 from service.embedded import Addresses
 from tenants.house import House, open_house
 from tests import make
 from tests.api import Api, open_client
-from tests.conftest import MailServer
+from tests.conftest import MailServer, application
 from tests.make import Company
 from tests.tenants.rows import events, every_row, sql
 
@@ -200,7 +199,7 @@ async def test_it_lapses_with_the_invitation(api: Api, house: House, acme: Compa
 async def test_it_counts_as_a_guess_and_is_given_back_when_right(api: Api, house: House, acme: Company) -> None:
     user = await invite(api, acme)
     strict = open_house(house.settings.model_copy(update={"attempts_per_identity": 3}))
-    async with open_client(create_app(strict.settings, house=strict)) as client:
+    async with open_client(application(strict, beside=1)) as client:
         guarded = Api(client)
         assert [(await log_in(guarded)).status_code for _ in range(6)] == [403] * 6
         guesses = [(await log_in(guarded, "a wrong guess of some words")).status_code for _ in range(4)]
