@@ -39,6 +39,11 @@ gc.set_threshold(20_000, 20, 50)
 SECRET_KEY = "a key that only the tests have, and long enough"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: begun last, one of them would keep a single core at work while the others have nothing left."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 class MailServer:
     """An SMTP server that keeps what it was given."""
 

@@ -201,6 +201,7 @@ def test_a_database_with_another_locale_is_refused(machine: Machine) -> None:
     assert "builtin locale" in machine.postgres("psql", "-X", "-q", *script, machine.url("postgres", "postgres"), fails=True)
 
 
+@pytest.mark.long
 def test_processes_serve_together_and_a_restored_backup_revives_nothing(machine: Machine) -> None:
     machine.roles("portillon")
     machine.run("migrate")

@@ -42,6 +42,7 @@ async def test_storm_of_sign_ins_never_passes_the_cap(on: Stage, form: Form) -> 
     await storm(on, form, rounds=1, sign_ins=120, people=20)
 
 
+@pytest.mark.long
 async def test_seats_hold_whatever_people_do_while_time_passes_and_processes_die(on: Stage) -> None:
     await seat_walk(on, seconds=10, kill_every=4, browsers=28)
 

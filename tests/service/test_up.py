@@ -78,6 +78,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for leftover processes in /proc")
+@pytest.mark.long
 def test_up_from_an_empty_folder_to_ctrl_c_and_back_from_sigkill(start: Callable[..., Up]) -> None:
     port = free_port()
     first = start(port)

@@ -119,6 +119,7 @@ async def test_an_export_of_nothing_is_a_file_too(api: Api, house: House, compan
     assert await ids_in(api, company.administrator, export) == []
 
 
+@pytest.mark.long
 async def test_a_killed_worker_is_followed_by_one_that_goes_on_behind_the_last_part(
     api: Api, house: House, company: Company, servers: Addresses, tmp_path: Path
 ) -> None:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from service.embedded import Addresses
 from tenants.house import House
 from tests.faults.worker_kills import AMBIGUOUS, MOMENTS, Experiment
 from tests.make import Company
 
 
+@pytest.mark.long
 async def test_no_step_loses_a_mail_and_only_two_may_send_it_twice(
     house: House, servers: Addresses, acme: Company, tmp_path: Path
 ) -> None:
