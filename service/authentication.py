@@ -154,8 +154,9 @@ def authentication(recognition: Recognition) -> Callable[[ASGIApp], ASGIApp]:
                 without_seat=bool(opt.get("without_seat")),
                 briefly=bool(opt.get("briefly")),
             )
-            _must_pass(caller.known.actor, right, opt)
+            # A page that refuses stays one of theirs: with their menu, in their language.
             scope["state"]["caller"] = caller
+            _must_pass(caller.known.actor, right, opt)
             answer, streams = opt.get("answer"), opt.get("streams")
             if answer is not None:
                 await _send(send, answer(caller, scope))

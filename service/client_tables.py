@@ -55,7 +55,7 @@ def _row(language: str, client: Client, held: int) -> Row:
         client.users,
         client.peak,
         client.refused,
-        reasons(language, client.attention),
+        reasons(language, client),
         client.last_sign_in_at,
         client.ends_on,
         client.created_at,

@@ -114,7 +114,7 @@ DURAND = DemoAccount(
     ),
     terms={"seats": 4}, since=91, address="203.0.113.33", device="Edge 142, Windows",
 )  # fmt: skip
-#: Two seats: the third person of its pool to sign in is refused, as an administrator is not.
+#: Two seats: the third person of its pool to sign in is refused, as an administrator is not. One more user can be invited.
 NORTHWIND = DemoAccount(
     "client", "Northwind Ltd", "northwind", "standard",
     (
@@ -126,7 +126,7 @@ NORTHWIND = DemoAccount(
         DemoPerson("oliver@northwind.example.com", "Oliver Brown", says=N_("user: meets the cap, see below"), habit=AFTERNOONS, since=70),
         DemoPerson(_SOPHIE, "Sophie Lambert", "accountant", habit=SELDOM, since=68, in_pool=False),
     ),
-    terms={"seats": 2, "users": 5}, since=83, language="en", time_zone="Europe/London", address="198.51.100.17", device="Chrome 142, macOS",
+    terms={"seats": 2, "users": 6}, since=83, language="en", time_zone="Europe/London", address="198.51.100.17", device="Chrome 142, macOS",
 )  # fmt: skip
 LEROY = DemoAccount(
     "client", "Garage Leroy", "garage-leroy", "standard",

@@ -78,7 +78,7 @@ class Story:
         self._past.at(48, "10:15")
         request = await self._asked(account, emily, seats=3, until=None, reason="New workshop")
         self._past.later(1500)
-        await self._decided(account, request, "refused", message="Une place de plus suffirait : parlons-en")
+        await self._decided(account, request, "refused", message="One more place should do: let us talk about it")
         self._past.at(1, "16:40")
         made = await seat_requests.ask(
             self._session, self._house.catalogue, emily, seats=1, reason="Two people are turned away nearly every afternoon"

@@ -62,9 +62,18 @@ def described(app: Litestar) -> dict[str, Any]:
     document = app.openapi_schema.to_schema()
     for operations in document["paths"].values():
         for method in _METHODS:
-            operations.get(method, {}).get("responses", {}).pop("400", None)
+            responses = operations.get(method, {}).get("responses", {})
+            responses.pop("400", None)
+            _sort_headers(responses)
             _close(document, _body(operations.get(method, {})))
     return document
+
+
+def _sort_headers(responses: dict[str, Any]) -> None:
+    # The framework keeps them in a set, whose order is another one in each process.
+    for response in responses.values():
+        if "headers" in response:
+            response["headers"] = dict(sorted(response["headers"].items()))
 
 
 def calls_of(document: dict[str, Any], rights: dict[str, str]) -> list[Call]:

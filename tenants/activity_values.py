@@ -96,7 +96,7 @@ def _month(value: Any, reader: Reader, _: Names) -> str:
 
 @lru_cache(maxsize=_KNOWN_DAYS)
 def _written(day: date, language: str) -> str:
-    return written_day(day, customs(language))
+    return written_day(day, language)
 
 
 def _user(value: Any, reader: Reader, names: Names) -> str:

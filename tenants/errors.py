@@ -95,7 +95,7 @@ class InvalidCredentials(DomainError):
 
 
 class UserSuspended(DomainError):
-    """Facts: until (or None), contact."""
+    """Facts: until (or None), reason, time_zone (the account's), contact."""
 
     code = "user_suspended"
 

@@ -5,16 +5,19 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Text, delete, func, select, update
+from sqlalchemy import CheckConstraint, Text, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tenants.database import Base, entered, table_of
+from tenants.database import Base, Database, entered, table_of
+from tenants.outbox import step_into_sorting_room
 
 KEPT_FOR = timedelta(hours=24)
 # A first request that neither answered nor failed within this was killed before it did anything.
 RUNNING_FOR = timedelta(minutes=1)
+# Keys that one statement forgets: with their answers, and well inside its time limit.
+_BITE = 1_000
 
 KeyState = Literal["running", "done", "answered"]
 
@@ -33,7 +36,7 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column()
     content_type: Mapped[str | None] = mapped_column()
     body: Mapped[bytes | None] = mapped_column()
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,25 @@ async def release(session: AsyncSession, *, user_id: UUID, key: str) -> None:
             k.account_id == entered(session), k.user_id == user_id, k.key == key, k.state == "running"
         )
     )
+
+
+_FORGET = text("""
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys WHERE created_at < now() - CAST(:kept_for AS interval) ORDER BY created_at LIMIT :bite))
+""")
+
+
+async def forget_answers(database: Database) -> int:
+    """Forget the keys of every account that count no more, and their answers; returns how many. In small bites, each on its own."""
+    gone = 0
+    while True:
+        async with database.transaction() as session:
+            await step_into_sorting_room(session)
+            bite = await session.execute(_FORGET, {"kept_for": KEPT_FOR, "bite": _BITE})
+        forgotten: int = bite.rowcount  # type: ignore[attr-defined]  # a cursor's result has it
+        gone += forgotten
+        if forgotten < _BITE:
+            return gone
 
 
 async def _update(session: AsyncSession, user_id: UUID, key: str, **values: object) -> None:

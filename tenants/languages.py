@@ -41,11 +41,11 @@ def customs(language: str) -> str:
     return _CUSTOMS.get(language, language)
 
 
-def written_day(day: date, locale: str, *, width: Literal["long", "full"] = "long") -> str:
-    """A day as people write it, with the name of the weekday if it is `full`. In French the first of a month is its `1er`."""
-    written = format_date(day, width, locale=locale)
+def written_day(day: date, language: str, *, width: Literal["long", "full"] = "long") -> str:
+    """A day by the customs of a language, with the name of the weekday if it is `full`. In French the first of a month is its `1er`."""
+    written = format_date(day, width, locale=customs(language))
     # CLDR has no pattern for it.
-    return written.replace("1 ", "1er ", 1) if day.day == 1 and locale.startswith("fr") else written
+    return written.replace("1 ", "1er ", 1) if day.day == 1 and language == "fr" else written
 
 
 def chosen_language(accept_language: str | None, *, default: str) -> str:

@@ -90,7 +90,7 @@ async def may_not_enter(session: AsyncSession, place: Place | None) -> DomainErr
     facts: dict[str, Any]
     if place.standing == "suspended":
         kind: type[DomainError] = UserSuspended
-        facts = {"until": place.suspended_until, "reason": place.suspended_reason}
+        facts = {"until": place.suspended_until, "reason": place.suspended_reason, "time_zone": place.time_zone}
     elif place.account_status == "suspended":
         kind, facts = AccountUnavailable, {"why": "account_suspended"}
     elif not place.licence_lets_in:

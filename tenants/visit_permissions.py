@@ -41,6 +41,7 @@ class VisitPermission(AccountOwned, Base):
             unique=True,
             postgresql_where=text("revoked_at IS NULL"),
         ),
+        Index("ix_visit_permissions_offered", "visitor_account_id", "given_at", "id", postgresql_where=text("revoked_at IS NULL")),
     )
 
     visitor_account_id: Mapped[UUID] = mapped_column()
@@ -132,6 +133,15 @@ async def revoke_visits(session: AsyncSession, actor: Actor, permission_id: UUID
 def search_permissions(account_id: UUID) -> Select[VisitPermission]:
     """Every permission that the account ever gave."""
     return select(VisitPermission).where(VisitPermission.account_id == account_id)
+
+
+def search_offers(visitor_account_id: UUID) -> Select[VisitPermission]:
+    """Permissions of any account under which this one's people may visit it now."""
+    return (
+        select(VisitPermission)
+        .where(VisitPermission.visitor_account_id == visitor_account_id, VisitPermission.revoked_at.is_(None), _usable())
+        .execution_options(across_accounts=True)
+    )
 
 
 async def find_givers(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, str]:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 WIDE, NARROW, HEIGHT = 1280, 360, 860
-#: Who walks through which pages: beside those of their menu, the first that such a link leads to.
-TOURS: Mapping[str, tuple[str, Sequence[str]]] = {
-    "client": ("claire@atelier-morel.example.com", ("/users/", "/invite", "/invite/many", "/roles/", "/licence/requests/new")),
-    "reseller": ("remi@revendo.example.com", ("/clients/", "/clients/new", "/requests/")),
-    "operator": ("olivia@editions.example.com", ("/clients/",)),
+#: Who walks, from their menu through every page that a link leads to.
+TOURS: Mapping[str, str] = {
+    "client": "claire@atelier-morel.example.com",
+    "reseller": "remi@revendo.example.com",
+    "operator": "olivia@editions.example.com",
 }
 #: At work, without a browser that is looked at.
 AT_WORK = tuple(f"{name}@atelier-morel.example.com" for name in ("thomas", "nadia"))
 REFUSED, THEIR_COMPANY = "sophie@cabinet-durand.example.com", "Atelier Morel"
 _CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 _FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
-_ONE = re.compile(r"[0-9a-f-]{36}")
+_ONE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 README = {"client-overview", "client-users", "limit"}
 
 
@@ -47,13 +47,16 @@ class Walk:
     async def pages(self, language: str) -> AsyncIterator[tuple[str, "Page"]]:
         """Every page with its name."""
         await self._work()
-        for tour, (email, beyond) in TOURS.items():
+        for tour, email in TOURS.items():
             page = await self._open(language)
             if tour == "client":
                 yield "sign-in", page
+                await page.goto(f"{self._url}/forgot")
+                yield "forgot", page
+                await page.goto(f"{self._url}/login")
             await self._sign_in(page, email)
-            async for name in self._menu(page, tour, beyond):
-                yield name, page
+            async for name in self._every(page):
+                yield f"{tour}-{name}", page
         page = await self._open(language)
         await self._sign_in(page, REFUSED)
         yield "choice", page
@@ -61,25 +64,22 @@ class Walk:
             await page.get_by_role("button", name=THEIR_COMPANY).click()
         yield "limit", page
 
-    async def _menu(self, page: "Page", tour: str, beyond: Sequence[str]) -> AsyncIterator[str]:
-        # Elements that are asked for right after a form was sent may still be looked for in the page before.
+    async def _every(self, page: "Page") -> AsyncIterator[str]:
         await page.goto(self._url)
-        links = await self._links(page, "nav.side a")
-        for path in links:
-            await page.goto(f"{self._url}{path}")
-            yield f"{tour}-{path.strip('/') or 'overview'}"
-            deeper = await self._links(page, "main a")
-            for start in beyond:
-                found = next(
-                    (each for each in deeper if each == start or (start.endswith("/") and _ONE.fullmatch(each, len(start)))), None
-                )
-                if found is not None and found.startswith(start) and start.startswith(path) and path != "/":
-                    await page.goto(f"{self._url}{found}")
-                    yield f"{tour}-{start.strip('/').replace('/', '-')}{'-one' if start.endswith('/') else ''}"
+        waiting, seen = await self._links(page, "nav.side a"), set[str]()
+        while waiting:
+            path = waiting.pop(0)
+            # Of pages that differ in what they are about, the first.
+            name = _ONE.sub("one", path).strip("/").replace("/", "-") or "overview"
+            if name not in seen:
+                seen.add(name)
+                await page.goto(f"{self._url}{path}")
+                yield name
+                waiting += await self._links(page, "main a:not([download])")
 
     async def _links(self, page: "Page", selector: str) -> list[str]:
         found = await page.locator(selector).evaluate_all("links => links.map(link => link.getAttribute('href'))")
-        return [urlsplit(href).path for href in found if href]
+        return [urlsplit(href).path for href in found if href and href.startswith("/")]
 
     async def _open(self, language: str) -> "Page":
         context = await self._browser.new_context(locale=language, user_agent=_CHROME, **self._given)

@@ -1,5 +1,6 @@
 """X2: which role may call which route, and change which field, from one file."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,22 +38,7 @@ def declared(app: Litestar) -> dict[str, Any]:
 def filled(route: str) -> tuple[str, str]:
     """Method and path, with identifiers of nobody."""
     method, path = route.split(" ")
-    for name in (
-        "session_id",
-        "user_id",
-        "account_id",
-        "department_id",
-        "boost_id",
-        "request_id",
-        "permission_id",
-        "key_id",
-        "handover_id",
-        "line_id",
-        "export_id",
-    ):
-        path = path.replace("{" + name + ":uuid}", str(uuid4()))
-    for name in ("role_id", "right"):
-        path = path.replace("{" + name + ":str}", str(uuid4()))
+    path = re.sub(r"\{\w+:(uuid|str)\}", lambda _: str(uuid4()), path)
     return method, path
 
 

@@ -1,5 +1,6 @@
 """PostgreSQL or Valkey gone: told with a time to come back, nothing half done, and people at work go on where they can."""
 
+import html
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from tenants.tokens import Purpose
 from tests import make
 from tests.api import Api, open_client
 from tests.conftest import application, settings_on
+from tests.console.tab import Tab
 from tests.make import Person
 from tests.refusals import GOOD, well_formed
 from tests.tenants.rows import every_row, sql
@@ -45,6 +47,8 @@ async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_po
         invited = (await api.post("/users", {"email": "new@acme.example.com", "role": "user"}, by=acme.administrator)).json()["id"]
         token = await make.invitation_token(house, acme.account_id, invited)
         await api.sign_in(acme.staff[0])
+        tab = Tab(client)
+        await tab.sign_in(acme.staff[0])
         await api.post("/password-resets", {"email": acme.staff[0].email})
         await house.finish()
         row = (await sql(servers, "SELECT id, nonce FROM password_resets"))[0]
@@ -63,6 +67,7 @@ async def _without_valkey(embedded: EmbeddedServers, servers: Addresses, smtp_po
             ("POST", "/email-changes", {"email": "b@acme.example.com", "password": make.PASSWORD}, acme.administrator),
         ]
         await _all_unavailable(api, calls)
+        await _pages_say_so(tab, "/connections?days=7")
         after = await every_row(servers)
         changed = {table for table in before if before[table] != after[table]}
         # Looking at a link marks it as opened; nothing else has happened.
@@ -79,6 +84,8 @@ async def _without_postgresql(embedded: EmbeddedServers, servers: Addresses, smt
         bistro = await make.company(house, "Bistro", staff=1)
         ada, person = bistro.people
         assert (await api.sign_in(ada)).status_code == 201
+        tab = Tab(client)
+        await tab.sign_in(person)
         os.kill(embedded.pids[0], signal.SIGKILL)
         await _all_unavailable(api, [
             ("POST", "/login", {"email": person.email, "password": person.password}, None),
@@ -89,6 +96,7 @@ async def _without_postgresql(embedded: EmbeddedServers, servers: Addresses, smt
             ("POST", "/invitations/lookup", {"token": house.signer.link(Purpose.INVITATION, account_id=uuid4(), row_id=uuid4(), nonce=b"x")}, None),
             ("PUT", "/password", {"current": ada.password, "new": GOOD}, ada),
         ])  # fmt: skip
+        await _pages_say_so(tab, "/connections?days=7")
         # People at work go on: who they are is answered without PostgreSQL.
         assert (await api.get("/session", by=ada)).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
@@ -103,3 +111,19 @@ async def _all_unavailable(api: Api, calls: list[tuple[str, str, Any, Person | N
         document = well_formed(answer, 503, "unavailable", str(call))
         assert int(answer.headers["retry-after"]) == document["retry_after"] > 0
         assert document["title"] == "Momentanément indisponible"
+
+
+async def _pages_say_so(tab: Tab, path: str) -> None:
+    for language, title, again, what in (
+        ("en", "Temporarily unavailable", "Try again", "Nothing was changed. Try again in"),
+        ("fr", "Momentanément indisponible", "Réessayer", "Rien n’a été modifié. Réessayez dans"),
+    ):
+        tab.cookies["portillon-language"] = language
+        answer = await tab.open(path)
+        page = html.unescape(answer.text)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert int(answer.headers["retry-after"]) > 0
+        assert f'<html lang="{language}">' in page
+        assert f"<h1>{title}</h1>" in page
+        assert what in page
+        assert f'<a class="button" href="{path}">{again}</a>' in page

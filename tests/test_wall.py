@@ -79,6 +79,8 @@ async def test_the_doors_in_the_wall_are_these_and_no_others(superuser: asyncpg.
         ("boosts", "children", "SELECT"),
         ("brands", "offered", "SELECT"),
         ("client_figures", "children", "SELECT"),
+        ("idempotency_keys", "sorting_room", "SELECT"),
+        ("idempotency_keys", "sorting_room_forgets", "DELETE"),
         ("licences", "children", "SELECT"),
         ("licences", "sorting_room", "SELECT"),
         ("outbox", "sorting_room", "SELECT"),
@@ -116,6 +118,9 @@ async def test_x12_names_of_its_own_lead_no_function_of_the_owner_astray(house: 
             " $$ BEGIN DELETE FROM public.activity; RETURN true; END $$",
             "CREATE DOMAIN pg_temp.uuid AS pg_catalog.uuid CHECK (pg_temp.evil(value))",
             "SELECT activity_make_month('2021-01-01')",
+            # The connection is kept for other tests.
+            "DROP DOMAIN pg_temp.uuid",
+            "DROP FUNCTION pg_temp.evil(pg_catalog.uuid)",
         ):
             await session.execute(text(statement))
     assert await superuser.fetchval("SELECT count(*) FROM activity") == before

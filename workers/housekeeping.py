@@ -10,6 +10,7 @@ from datetime import datetime
 from tenants.activity_intake import forget_keys
 from tenants.erasing import erase_due
 from tenants.house import House
+from tenants.idempotency import forget_answers
 from tenants.licence_notices import post_due_notices
 from tenants.seat_reminders import remind_and_expire
 from tenants.turns import give_back, take_turn
@@ -51,6 +52,11 @@ async def event_keys(house: House) -> None:
     await forget_keys(house.database)
 
 
+async def old_answers(house: House) -> None:
+    """Answers that were kept for requests sent twice are forgotten once a repetition is a new request."""
+    await forget_answers(house.database)
+
+
 async def erasures(house: House) -> None:
     """Deleted people are replaced by a pseudonym wherever they were named."""
     await erase_due(house.database, house.signer, house.valkey)
@@ -68,6 +74,7 @@ TASKS: tuple[Task, ...] = (
     Task("months", 24 * 3600, months),
     Task("retention", 24 * 3600, retention),
     Task("event_keys", 3600, event_keys),
+    Task("old_answers", 3600, old_answers),
 )
 
 

@@ -120,7 +120,7 @@ def moment(when: datetime, reader: Reader) -> Moment:
     local = when.astimezone(ZoneInfo(reader.time_zone))
     locale = locale_of(reader)
     return Moment(
-        day=written_day(local, locale, width="full"),
+        day=written_day(local, known(reader.language), width="full"),
         time=format_time(local, "short", locale=locale),
         zone=get_timezone_gmt(local, width="long", locale="fr"),
     )

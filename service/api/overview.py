@@ -172,7 +172,7 @@ def _use_row(language: str, client: Client, use: Use) -> Row:
         use.sign_ins,
         minutes(use.waited),
         minutes(use.idle),
-        reasons(language, client.attention),
+        reasons(language, client),
     )
 
 

@@ -1,26 +1,30 @@
-"""The console's stylesheet, script and icon."""
-
-from pathlib import Path
+"""The console's stylesheet, scripts and icons on their way to a browser."""
 
 from litestar import Response
 from litestar.params import FromPath
 
+from service.console.browser import AnyRequest
+from service.console.compression import COMPRESSED, PLAIN, takes_gzip
 from service.console.routes import page
+from service.console.static_files import FILES
+from service.front import CONTENT_SECURITY_POLICY
 from service.routes import Open
 from tenants.errors import NotFound
 
-_FOLDER = Path(__file__).with_name("static")
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_ASSETS = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+# What says how long it may be kept has its own word on the policy too: the front adds what an answer does not say itself.
+_FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable", "content-security-policy": CONTENT_SECURITY_POLICY}
 
 
 @page("/static/{name:str}", right=Open.TO_ANYONE, sync_to_thread=False)
-def asset(name: FromPath[str]) -> Response[bytes]:
-    """One file of the folder, and nothing else."""
-    if name not in _ASSETS:
+def asset(name: FromPath[str], request: AnyRequest) -> Response[bytes]:
+    """One file of the folder, and nothing else. Under the address of this content it may be kept; under its bare name it may not."""
+    if name not in FILES:
         raise NotFound
-    content, media_type = _ASSETS[name]
-    return Response(content, media_type=media_type)
+    file, smaller = FILES[name], takes_gzip(request)
+    headers = COMPRESSED if smaller else PLAIN
+    if request.query_params.get("v") == file.version:
+        headers = headers | _FOR_GOOD
+    return Response(file.compressed if smaller else file.content, media_type=file.media_type, headers=headers)
 
 
 routes = [asset]

@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.advice_words import sentences
 from service.console.browser import home_cookie, home_key, no_home_cookie, session_cookie
-from service.console.client_words import PHASES, SHAPES, attention, plan_name, status_words, wrong
+from service.console.client_words import PHASES, SHAPES, plan_name, status_words, wrong
 from service.console.day_bars import day_bars
 from service.console.routes import form, page
 from service.console.typed_terms import needed_number
 from service.console.view import Answer, View, ViewOf, status_of
+from service.console.visits import LENGTHS
 from service.dependencies import Actor, House, Session, Work
+from service.overview_words import attention
 from service.routes import Open
 from tenants import boosts, brands, licences, resellers
 from tenants.accounts import AccountStatus, account_name
@@ -32,8 +34,6 @@ from tenants.usage import read_days
 from tenants.visit_permissions import find_offer
 from tenants.visiting import begin_visit
 
-#: Minutes that a visit can be chosen to last.
-LENGTHS = (15, 30, 60, 120, 240, 480)
 _STATUSES: dict[str, AccountStatus] = {"suspend": "suspended", "close": "closed", "reopen": "active"}
 
 
@@ -136,7 +136,7 @@ async def _show(
         client=client,
         shape=SHAPES[client.standing],
         statuses=status_words(view),
-        attention=attention(view, client.attention),
+        attention=attention(view.language, client),
         plan=plan_name(house.catalogue, client.plan, view.language),
         held=(await house.seats.presence(account_id)).in_use,
         request=await find_open(session),

@@ -1,14 +1,13 @@
 """What the seller's pages say: why a client needs attention, how things stand, and what is wrong with what was typed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from service.console.view import View
-from service.overview_words import REASONS, STATUSES
+from service.overview_words import STATUSES
 from service.problems import detail_of
 from service.problems import say as say_problem
 from tenants.catalogue import OPTIONS, Catalogue
-from tenants.client_figures import Reason
 from tenants.errors import DomainError, Invalid
 
 
@@ -136,11 +135,6 @@ def complaint(view: View, error: Invalid) -> dict[str, Any]:
     if text is None:
         return view.complaint(error)
     return {"field": error.field.replace(".", "-"), "text": view.say(text, **error.facts), "advice": []}
-
-
-def attention(view: View, reasons: Iterable[Reason]) -> list[str]:
-    """Why a client needs attention, most urgent first."""
-    return [say_problem(view.language, REASONS[reason]) for reason in reasons]
 
 
 def status_words(view: View) -> dict[str, str]:

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.client_pages import Wanted, clients_at_work, page_of_clients
 from service.client_tables import clients_csv
-from service.console.client_words import SHAPES, attention, plan_name, status_words, wrong
+from service.console.client_words import SHAPES, plan_name, status_words, wrong
 from service.console.routes import form, page
 from service.console.view import Answer, View, ViewOf, status_of
 from service.dependencies import Actor, House, Session, Work
-from service.overview_words import REASONS
+from service.overview_words import REASONS, attention
 from service.paging import Cursor
 from service.problems import say as say_problem
 from tenants import brands, pools, resellers
@@ -214,7 +214,7 @@ def _row(view: View, house: HouseOf, client: Client, held: int) -> dict[str, Any
         "client": client,
         "held": held,
         "shape": SHAPES[client.standing],
-        "attention": attention(view, client.attention),
+        "attention": attention(view.language, client),
         "plan": plan_name(house.catalogue, client.plan, view.language),
     }
 

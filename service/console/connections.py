@@ -66,19 +66,24 @@ async def export(view: ViewOf, session: Session, house: House) -> Stream:
 
 @form("/sessions/{session_id:uuid}/end", right=Open.TO_SIGNED_IN, management=True)
 async def end_session(session_id: FromPath[UUID], view: ViewOf, work: Work, actor: Actor, house: House) -> Answer:
-    """End a session of one's own, or another's with the right. Whoever is there to manage without a place gets that one."""
-    typed = (await view.fields()).text("reason")
+    """End a session of one's own, or another's with the right. Whoever is there to manage without a place gets that one.
+
+    From the page of one `user`, which the form then names, the way leads back there.
+    """
+    fields = await view.fields()
+    typed, user_id = fields.text("reason"), fields.id("user")
+    back = f"/users/{user_id}/sessions" if user_id else "/connections"
     try:
         reason = _written(typed)
         async with work() as session:
             await sessions.end_session(session, actor, session_id, reason=reason)
     except NotFound:
         # It ended by itself meanwhile: what was wanted is so.
-        return view.go("/connections")
+        return view.go(back)
     except Invalid as error:
         async with work() as session:
             return await _show(view, session, house, actor, error=error, where=str(session_id), reason=typed)
-    return view.go("/connections", done="ended")
+    return view.go(back, done="ended")
 
 
 @form("/connections/end", right=ENDS)

@@ -12,7 +12,7 @@ from babel.dates import format_time
 from service.console.history_words import RESULTS, actor_in_words
 from service.console.view import View
 from tenants.activity_cards import LineCard
-from tenants.languages import written_day
+from tenants.languages import customs, written_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def row_of(view: View, card: LineCard, zone: str) -> Row:
     """One line, on the account's clock."""
     shape, words = RESULTS.get(card.result, ("none", card.result))
     who, beside = actor_in_words(view, card.actor)
-    hour = format_time(card.at.astimezone(ZoneInfo(zone)), "short", locale=view.language)
+    hour = format_time(card.at.astimezone(ZoneInfo(zone)), "short", locale=customs(view.language))
     return Row(card.id, card.at, hour, card.sentence, who, beside, card.result, shape, view.say(words))
 
 

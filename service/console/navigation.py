@@ -37,7 +37,7 @@ PLACES: tuple[Place, ...] = (
     Place("/licence", _("Licence and places"), "licence", "licence.view"),
     Place("/activity", _("Activity"), "activity", "activity.view"),
     Place("/settings", _("Settings"), "settings", "account.view"),
-    Place("/clients", _("Clients"), "clients", "clients.view", _SELLERS),
+    Place("/clients", _("Clients"), "clients", "clients.view", _SELLERS, also=("/visits",)),
     Place("/requests", _("Requests"), "inbox", "clients.view", _SELLERS),
     Place("/pool", _("Pool"), "pool", "clients.view", _SELLERS),
     Place("/branding", _("Branding"), "brand", "account.view", _SELLERS),

@@ -50,6 +50,7 @@ from service.console import (
     user_view,
     users,
     users_together,
+    visits,
     waiting,
 )
 from service.console.events import event_route
@@ -105,6 +106,7 @@ def console_routes(house: House, *, gate: Middleware) -> Router:
             *settings_keys.routes,
             *clients.routes,
             *client_page.routes,
+            *visits.routes,
             *client_licences.routes,
             *client_boosts.routes,
             *client_requests.routes,

@@ -5,6 +5,7 @@ from uuid import UUID
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.console.connections import may_end
 from service.console.routes import form, page
 from service.console.user_view import head_of, read_known
 from service.console.user_words import SEATS, refusal_in_words
@@ -24,7 +25,7 @@ def _(text: str) -> str:
     return text
 
 
-SAID = {"signed-out": _("This person is signed out everywhere.")}
+SAID = {"signed-out": _("This person is signed out everywhere."), "ended": _("The session has ended.")}
 
 
 @page("/users/{user_id:uuid}/sessions", right="sessions.view")
@@ -70,6 +71,7 @@ async def _show(
         said=None if error else view.said(SAID),
         present=[
             {
+                "id": row.id,
                 "device": row.device,
                 "ip": row.ip,
                 "since": row.started_at,
@@ -80,6 +82,9 @@ async def _show(
             }
             for row, _ in rows
         ],
+        # Who manages without a place gets the one that they end: where they see which ones there are.
+        ends_one=may_end(actor, user_id) and not actor.management,
+        mine=user_id == actor.user_id,
         typed=typed,
         **await head_of(view, session, known),
         **refusal_in_words(view, error),

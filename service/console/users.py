@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.console.routes import page
+from service.console.user_fields import last_day
 from service.console.user_words import INVITATION, STATUSES
 from service.console.users_together import offered
 from service.console.view import Answer, View, ViewOf
@@ -124,7 +126,7 @@ async def list_users(view: ViewOf, session: Session, actor: Actor, house: House)
         asked=asked,
         complaints=complaints,
         notice=_not_done(view),
-        people=await _people(view, session, rows, palette, set(at_work)),
+        people=await _people(view, session, rows, palette, set(at_work), zone=account.time_zone),
         more=asked.address(cursor=more) if more else None,
         alone=not asked.narrows and not more and not asked.cursor and len(rows) <= 1,
         zone=account.time_zone,
@@ -148,7 +150,9 @@ def _choices(view: View, palette: Palette) -> dict[str, Any]:
     }
 
 
-async def _people(view: View, session: AsyncSession, rows: list[Any], palette: Palette, at_work: set[UUID]) -> list[dict[str, Any]]:
+async def _people(
+    view: View, session: AsyncSession, rows: list[Any], palette: Palette, at_work: set[UUID], *, zone: str
+) -> list[dict[str, Any]]:
     invited = await invitations.states(session, [row for row in rows if row.status == "invited"])
     return [
         {
@@ -159,7 +163,7 @@ async def _people(view: View, session: AsyncSession, rows: list[Any], palette: P
             "departments": _departments(palette, row.departments),
             "status": row.standing,
             "words": view.say(STATUSES[row.standing]),
-            "until": row.suspended_until if row.standing == "suspended" else None,
+            "until": _last_day(row.suspended_until, zone) if row.standing == "suspended" else None,
             "invitation": INVITATION[invited[row.id]["state"]] if row.id in invited else None,
             "connected": row.id in at_work,
             "last": row.last_login_at,
@@ -167,6 +171,10 @@ async def _people(view: View, session: AsyncSession, rows: list[Any], palette: P
         }
         for row in rows
     ]
+
+
+def _last_day(until: datetime | None, zone: str) -> date | None:
+    return None if until is None else date.fromisoformat(last_day(until, zone))
 
 
 def _departments(palette: Palette, ids: list[UUID] | None) -> str | None:

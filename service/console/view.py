@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from service.authentication import Caller, cookie_value
 from service.console import browser
 from service.console.browser import AnyRequest
+from service.console.compression import COMPRESSED, PLAIN, page_compressed
 from service.console.forms import Fields, fields_of, public_form_token, session_form_token
 from service.console.navigation import places_for, where
 from service.console.words import COMPLAINTS, lasting, say, templates
@@ -73,8 +74,12 @@ class View:
             "session_token": session_form_token(self.house, self.session_key) if self.session_key else None,
         }
         text = templates(self.language).get_template(template).render(known | facts)
-        headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers, cookies=kept)
+        smaller = page_compressed(self.request, text)
+        headers = PLAIN if smaller is None else COMPRESSED
+        if retry_after is not None:
+            headers = {**headers, "retry-after": str(retry_after)}
+        content: Any = smaller or text
+        return Response(content, status_code=status, media_type=MediaType.HTML, headers=headers, cookies=kept)
 
     def go(self, path: str, *, done: str | None = None, cookies: Iterable[Cookie] = ()) -> Answer:
         """Elsewhere on this origin: the address is relative, so that no Host header can bend it.

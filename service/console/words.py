@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_time, format_timedelta, get_day_names
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tenants.languages import translations, written_day
+from service.console.static_files import address_of
+from tenants.languages import customs, translations, written_day
 
 LOCALE = Path(__file__).with_name("locale")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -118,11 +119,12 @@ def templates(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     pages.install_gettext_translations(translations(LOCALE, language), newstyle=True)  # type: ignore[attr-defined]  # the extension's
+    pages.globals["file"] = address_of
     pages.filters["ago"] = lambda at: ago(language, at)
-    pages.filters["moment"] = lambda at, zone="UTC": moment(language, at, zone)
+    pages.filters["moment"] = lambda at, zone: moment(language, at, zone)
     pages.filters["clock"] = lambda at, zone: clock(language, at, zone)
     pages.filters["day"] = lambda day: written_day(day, language)
-    pages.filters["weekday"] = lambda day: str(get_day_names("abbreviated", locale=language)[day.weekday()])
+    pages.filters["weekday"] = lambda day: str(get_day_names("abbreviated", locale=customs(language))[day.weekday()])
     pages.filters["iso"] = lambda at: at.astimezone(UTC).isoformat(timespec="seconds")
     return pages
 
@@ -132,17 +134,17 @@ def ago(language: str, at: datetime) -> str:
     distance = at - datetime.now(UTC)
     if abs(distance) < timedelta(minutes=1):
         return say(language, _JUST_NOW)
-    return format_timedelta(distance, granularity="minute", threshold=1.5, add_direction=True, locale=language)
+    return format_timedelta(distance, granularity="minute", threshold=1.5, add_direction=True, locale=customs(language))
 
 
 def lasting(language: str, seconds: int) -> str:
     """A length of time: `2 seconds`, `15 minutes`."""
-    return format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=language)
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=customs(language))
 
 
 def clock(language: str, at: datetime, zone: str) -> str:
     """The time to the second, and its time zone: `10:32:10 (Europe/Paris)`."""
-    return f"{format_time(at.astimezone(ZoneInfo(zone)), 'medium', locale=language)} ({zone.replace('_', ' ')})"
+    return f"{format_time(at.astimezone(ZoneInfo(zone)), 'medium', locale=customs(language))} ({zone.replace('_', ' ')})"
 
 
 def moment(language: str, at: datetime, zone: str) -> str:
@@ -152,6 +154,6 @@ def moment(language: str, at: datetime, zone: str) -> str:
         language,
         _AT,
         day=written_day(there, language),
-        time=format_time(there, "short", locale=language),
+        time=format_time(there, "short", locale=customs(language)),
         zone=zone.replace("_", " "),
     )

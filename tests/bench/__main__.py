@@ -11,7 +11,18 @@ from typing import Any
 
 import click
 
-from tests.bench import activity_intake, activity_lists, client_lists, events, session_requests, sign_ins, storm, user_lists, valkey
+from tests.bench import (
+    activity_intake,
+    activity_lists,
+    client_lists,
+    events,
+    pages,
+    session_requests,
+    sign_ins,
+    storm,
+    user_lists,
+    valkey,
+)
 from tests.bench.chart import picture
 from tests.bench.figures import Figures
 from tests.bench.hashing import COST, MEMORY
@@ -30,6 +41,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "events": lambda on, _, __: events.measure(on),
     "lists": lambda on, rounds, _: user_lists.measure(on, rounds=rounds),
     "clients": lambda on, rounds, _: client_lists.measure(on, rounds=rounds),
+    "pages": lambda on, rounds, _: pages.measure(on, rounds=rounds),
     "history": lambda on, rounds, _: activity_lists.measure(on, rounds=rounds),
 }
 
@@ -49,17 +61,10 @@ def main(rounds: int, seconds: float, only: tuple[str, ...], strict: bool) -> No
         # Each with servers of its own: none finds what another left.
         with stage(environment="development", argon2_time_cost=COST, argon2_memory_kib=MEMORY, hash_threads=os.cpu_count()) as on:
             figures.add(asyncio.run(MEASUREMENTS[name](on, rounds, seconds)))
-    _print(figures)
+    figures.show()
     if not only:
         _write(figures, rounds)
     sys.exit(1 if strict and not all(ratio.held for ratio in figures.ratios) else 0)
-
-
-def _print(figures: Figures) -> None:
-    for ratio in figures.ratios:
-        click.echo(f"{'held  ' if ratio.held else 'MISSED'}  {ratio.title}: {ratio.shown()}")
-    for number in figures.numbers:
-        click.echo(f"        {number.title}: {number.shown()}")
 
 
 def _write(figures: Figures, rounds: int) -> None:

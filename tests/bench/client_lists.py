@@ -1,32 +1,23 @@
 """The list of clients and their usage: a reseller with 2,000 clients against one with 20, in one installation."""
 
-import http.client
-import json
-import statistics
-import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-import asyncpg
 from uuid_utils.compat import uuid7
 
 from tests import make
+from tests.bench.asking import Pair, Reader, doubted, time_in_turn, worst_of
 from tests.bench.figures import Figures, Number, Ratio
+from tests.bench.filling import Row, copy, filler, settle
 from tests.bench.people import sign_in
 from tests.faults.processes import Stage
-from tests.make import Company
 
 MANY, FEW = 2_000, 20
 STAFF, DAYS, AT_WORK = 5, 30, 3
-REPEATS = 11
 # Pages that are measured a second time.
 DOUBTED = 4
 GOAL = 1.5
-# Seconds; the server closes connections that are idle for five.
-KEPT = 2
 _LISTS = ("/accounts", "/usage")
 _SORTS = ("attention", "-attention", "name", "-name", "created_at", "-created_at")
 _FILTERS = (
@@ -42,62 +33,6 @@ _FILTERS = (
 )
 
 
-@dataclass
-class Seller:
-    """A reseller, as its administrator's program asks for its lists."""
-
-    company: Company
-    token: str
-    port: int
-    connection: http.client.HTTPConnection = field(init=False)
-    asked: float = 0
-
-    def __post_init__(self) -> None:
-        """One connection, kept open."""
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def ask(self, path: str) -> Any:
-        """A page."""
-        if time.monotonic() - self.asked > KEPT:
-            self.connection.close()
-        self.asked = time.monotonic()
-        self.connection.request("GET", f"/api/v1{path}", headers={"Authorization": f"Bearer {self.token}"})
-        answer = self.connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status} {body[:500]!r}")
-        return body
-
-    def milliseconds(self, path: str) -> float:
-        """What the answer took, as its reader sees it."""
-        began = time.perf_counter()
-        self.ask(path)
-        return (time.perf_counter() - began) * 1000
-
-    def pages(self, path: str, query: dict[str, str]) -> list[str]:
-        """Every page of a list."""
-        found = [f"{path}?{urlencode(query)}"]
-        while cursor := json.loads(self.ask(found[-1]))["next_cursor"]:
-            found.append(f"{path}?{urlencode({**query, 'cursor': cursor})}")
-        return found
-
-
-@dataclass
-class Page:
-    """One page, asked for by both: as full as each can have it."""
-
-    path: str
-    title: str
-    #: Of the reseller with many clients and of the one with few.
-    ways: tuple[str, str]
-    times: list[tuple[float, float]] = field(default_factory=list)
-
-    @property
-    def ratios(self) -> list[float]:
-        """One for each round."""
-        return [many / few for many, few in self.times]
-
-
 async def measure(on: Stage, *, rounds: int) -> Figures:
     """Whole requests, one after the other, in turn by the two; medians of 11 in each round."""
     async with on.house() as house:
@@ -106,55 +41,36 @@ async def measure(on: Stage, *, rounds: int) -> Figures:
     for seller, size in zip(sellers, (MANY, FEW), strict=True):
         await _fill(on, seller.account_id, size)
     (api,) = on.start_apis(1, quiet=True)
-    many, few = (Seller(company, token, api.port) for company, token in zip(sellers, tokens, strict=True))
+    many, few = (Reader(api.port, token) for token in tokens)
     pages = [page for path in _LISTS for page in _pages(path, many, few)]
-    _time(pages, many, few, rounds)
-    # The worst of many medians is partly chance: what looked worst is measured anew, and only that counts.
-    pages = [Page(page.path, page.title, page.ways) for path in _LISTS for page in _worst(pages, path)[:DOUBTED]]
-    _time(pages, many, few, rounds)
+    time_in_turn(pages, many, few, rounds=rounds)
+    pages = doubted(pages, DOUBTED)
+    time_in_turn(pages, many, few, rounds=rounds)
     on.stop_apis()
     return _figures(pages)
 
 
-def _pages(path: str, many: Seller, few: Seller) -> list[Page]:
-    found: list[Page] = []
+def _pages(path: str, many: Reader, few: Reader) -> list[Pair]:
+    found: list[Pair] = []
     for sort in _SORTS:
         far, near = many.pages(path, {"sort": sort}), f"{path}?sort={sort}"
         found.extend(
-            Page(path, f"{sort}, {which} page", (far[place], near))
+            Pair(f"{sort}, {which} page", (far[place],), (near,), kind=path)
             for which, place in (("first", 0), ("middle", len(far) // 2), ("last", -1))
         )
     for one in _FILTERS:
         way = f"{path}?{urlencode(one)}"
-        found.append(Page(path, ", ".join(one.values()), (way, way)))
+        found.append(Pair(", ".join(one.values()), (way,), (way,), kind=path))
     return found
 
 
-def _time(pages: list[Page], many: Seller, few: Seller, rounds: int) -> None:
-    for _ in range(rounds):
-        for page in pages:
-            taken: tuple[list[float], list[float]] = ([], [])
-            for seller, way in zip((many, few), page.ways, strict=True):
-                # The first answer may pay for a new connection, and is not counted.
-                seller.ask(way)
-            for _ in range(REPEATS):
-                for seller, way, into in zip((many, few), page.ways, taken, strict=True):
-                    into.append(seller.milliseconds(way))
-            page.times.append((statistics.median(taken[0]), statistics.median(taken[1])))
-
-
-def _worst(pages: list[Page], path: str) -> list[Page]:
-    return sorted((page for page in pages if page.path == path), key=lambda page: -statistics.median(page.ratios))
-
-
-def _figures(pages: list[Page]) -> Figures:
+def _figures(pages: list[Pair]) -> Figures:
     figures = Figures()
     for path, key in zip(_LISTS, ("clients", "clients_usage"), strict=True):
-        worst = _worst(pages, path)[0]
+        worst = worst_of([page for page in pages if page.kind == path])
         title = f"GET {path}, the worst page ({worst.title}): a reseller with {MANY:,} clients against one with {FEW}"
         figures.ratios.append(Ratio(key, title, "at most", GOAL, worst.ratios))
-        slowest = statistics.median(many for many, _ in worst.times)
-        figures.numbers.append(Number(f"{key}_page", f"GET {path}, that page of {MANY:,}", slowest, "ms"))
+        figures.numbers.append(Number(f"{key}_page", f"GET {path}, that page of {MANY:,}", worst.milliseconds, "ms"))
     return figures
 
 
@@ -164,7 +80,7 @@ async def _fill(on: Stage, parent: UUID, size: int) -> None:
     ids = [uuid7() for _ in range(size)]
     needing = [size == FEW or number % 5 == 0 for number in range(size)]
     day = now.date()
-    tables: dict[str, tuple[tuple[str, ...], list[tuple[Any, ...]]]] = {
+    tables: dict[str, tuple[tuple[str, ...], list[Row]]] = {
         "accounts": (
             ("id", "kind", "parent_id", "name", "slug", "created_at"),
             [
@@ -200,16 +116,10 @@ async def _fill(on: Stage, parent: UUID, size: int) -> None:
             [(one, uuid7(), 2, now - timedelta(days=1), now + timedelta(days=9), "Sam") for one in ids[::4]],
         ),
     }
-    connection = await asyncpg.connect(on.addresses.superuser_url)
-    try:
-        # The rows fit each other because they are made together here.
-        await connection.execute("SET session_replication_role = replica; SET statement_timeout = 0")
+    async with filler(on.addresses.superuser_url) as connection:
         for table, (columns, rows) in tables.items():
-            await connection.copy_records_to_table(table, records=rows, columns=columns)
-        # As autovacuum does by itself in a server that lives on.
-        await connection.execute("VACUUM (ANALYZE)")
-    finally:
-        await connection.close()
+            await copy(connection, table, columns, rows)
+        await settle(connection)
     until = (now + timedelta(hours=8)).timestamp() * 1000
     with on.valkey() as client:
         for one in ids:

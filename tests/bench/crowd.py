@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests import make
+from tests.bench.filling import Row, bar, copy, filler, settle
 from tests.bench.people import hire, sign_in
 from tests.faults.processes import Stage, stage
 
@@ -70,40 +68,29 @@ async def gather_crowd(on: Stage, size: Size) -> Crowd:
 async def fill(url: str, crowd: Crowd) -> float:
     """Add what is missing, with a bar on a terminal. Returns seconds.
 
-    People of an account lie scattered among all others, as years of invitations leave them. Superuser's COPY, without looking up
-    foreign keys: the rows fit each other because they are made together here.
+    People of an account lie scattered among all others, as years of invitations leave them.
     """
     began = time.monotonic()
-    connections = [await asyncpg.connect(url) for _ in range(3)]
-    try:
-        for connection in connections:
-            await connection.execute(
-                "SET session_replication_role = replica; SET synchronous_commit = off; SET statement_timeout = 0"
-            )
-        accounts = await _accounts(connections[0], crowd)
+    async with filler(url) as one, filler(url) as two, filler(url) as three:
+        accounts = await _accounts(one, crowd)
         # The one index that is wide is sooner made anew than added to a million times in no order.
-        listed = await connections[0].fetchval("SELECT pg_get_indexdef('ix_users_listed'::regclass)")
-        await connections[0].execute("DROP INDEX ix_users_listed")
-        with _bar() as bar:
-            task = bar.add_task("people", total=crowd.size.users, completed=AT_WORK)
+        listed = await one.fetchval("SELECT pg_get_indexdef('ix_users_listed'::regclass)")
+        await one.execute("DROP INDEX ix_users_listed")
+        with bar() as shown:
+            task = shown.add_task("people", total=crowd.size.users, completed=AT_WORK)
             for people in _batches(crowd, accounts):
                 await asyncio.gather(
-                    _copy(connections[0], "users", _USER, [_user_row(one) for one in people]),
-                    _copy(connections[1], "identities", _IDENTITY, [(one.id, one.email, _HASH, one.at) for one in people]),
-                    _copy(connections[2], "directory", _ENTRY, [(one.id, one.account, one.id, one.status) for one in people]),
+                    copy(one, "users", _USER, [_user_row(each) for each in people]),
+                    copy(two, "identities", _IDENTITY, [(each.id, each.email, _HASH, each.at) for each in people]),
+                    copy(three, "directory", _ENTRY, [(each.id, each.account, each.id, each.status) for each in people]),
                 )
-                await _copy(
-                    connections[1], "invitations", _INVITATION, [_invitation(one) for one in people if one.status == "invited"]
-                )
-                await _copy(connections[2], "outbox", _LETTER, [_letter(one) for one in people if one.status == "invited"])
-                bar.advance(task, len(people))
-        await connections[0].execute(listed)
-        # As autovacuum does by itself in a server that lives on.
-        await connections[0].execute("VACUUM (ANALYZE)")
-        await connections[0].execute("UPDATE users SET last_login_at = now() WHERE random() < $1", SIGN_INS)
-    finally:
-        for connection in connections:
-            await connection.close()
+                invited = [each for each in people if each.status == "invited"]
+                await copy(two, "invitations", _INVITATION, [_invitation(each) for each in invited])
+                await copy(three, "outbox", _LETTER, [_letter(each) for each in invited])
+                shown.advance(task, len(people))
+        await one.execute(listed)
+        await settle(one)
+        await one.execute("UPDATE users SET last_login_at = now() WHERE random() < $1", SIGN_INS)
     return time.monotonic() - began
 
 
@@ -141,21 +128,17 @@ _INVITATION = ("account_id", "id", "user_id", "nonce", "language", "invited_by",
 _LETTER = ("account_id", "id", "letter", "user_id", "about", "state", "created_at", "settled_at")
 
 
-def _user_row(one: _Person) -> tuple[Any, ...]:
+def _user_row(one: _Person) -> Row:
     until = one.at + timedelta(days=7) if one.status == "invited" else None
     return one.account, one.id, one.id, one.name, one.email, one.role, one.departments, one.status, until, one.seen, one.at
 
 
-def _invitation(one: _Person) -> tuple[Any, ...]:
+def _invitation(one: _Person) -> Row:
     return one.account, one.id, one.id, b"n" * 16, "fr", "Ada", one.at, one.at + timedelta(days=7)
 
 
-def _letter(one: _Person) -> tuple[Any, ...]:
+def _letter(one: _Person) -> Row:
     return one.account, one.id, "invitation", one.id, one.id, "sent", one.at, one.at
-
-
-async def _copy(connection: asyncpg.Connection, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    await connection.copy_records_to_table(table, records=rows, columns=columns)
 
 
 async def _accounts(connection: asyncpg.Connection, crowd: Crowd) -> list[UUID]:
@@ -164,13 +147,13 @@ async def _accounts(connection: asyncpg.Connection, crowd: Crowd) -> list[UUID]:
     now = datetime.now(UTC)
     new = [_id(chance, now - _YEARS) for _ in range(crowd.size.accounts - 1)]
     rows = [(one, "client", crowd.parent, f"Société {number}", f"societe-{number}") for number, one in enumerate(new)]
-    await _copy(connection, "accounts", ("id", "kind", "parent_id", "name", "slug"), rows)
-    licences: list[tuple[Any, ...]] = [(one, "enterprise", 10, 1, []) for one in new]
-    await _copy(connection, "licences", ("account_id", "plan", "seats", "accountant_seats", "options"), licences)
+    await copy(connection, "accounts", ("id", "kind", "parent_id", "name", "slug"), rows)
+    licences: list[Row] = [(one, "enterprise", 10, 1, []) for one in new]
+    await copy(connection, "licences", ("account_id", "plan", "seats", "accountant_seats", "options"), licences)
     for one in (crowd.watched, *new):
         crowd.departments[one] = [_id(chance, now - _YEARS) for _ in range(DEPARTMENTS)]
     rooms = [(account, one, f"Agence {n}") for account, ids in crowd.departments.items() for n, one in enumerate(ids)]
-    await _copy(connection, "departments", ("account_id", "id", "name"), rooms)
+    await copy(connection, "departments", ("account_id", "id", "name"), rooms)
     return new
 
 
@@ -214,18 +197,6 @@ def _id(chance: random.Random, at: datetime) -> UUID:
 def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.lower().replace("œ", "oe").replace("ß", "ss"))
     return "".join(c for c in letters if c.isascii() and (c.isalnum() or c == "-"))
-
-
-def _bar() -> Progress:
-    """On standard error; where that is no terminal, only how it ended."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
 
 
 @click.command()

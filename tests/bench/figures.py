@@ -4,6 +4,8 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import click
+
 
 @dataclass
 class Ratio:
@@ -66,3 +68,10 @@ class Figures:
         """Those of another measurement too."""
         self.ratios.extend(other.ratios)
         self.numbers.extend(other.numbers)
+
+    def show(self) -> None:
+        """As a table, on standard output."""
+        for ratio in self.ratios:
+            click.echo(f"{'held  ' if ratio.held else 'MISSED'}  {ratio.title}: {ratio.shown()}")
+        for number in self.numbers:
+            click.echo(f"        {number.title}: {number.shown()}")

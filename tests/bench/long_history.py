@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tenants.sealing import seal_account
 from tests import make
 from tests.bench.crowd import FIRST, LAST
+from tests.bench.filling import bar, filler, settle
 from tests.bench.people import hire, sign_in
 from tests.faults.processes import Stage
 
@@ -47,11 +46,8 @@ async def write_history(on: Stage, span: Span) -> History:
         (company,) = await hire(house, on, companies=1, staff=1, name="Watched")
         history = History(span, company.account_id, (await sign_in(house, company.people))[0])
     began = time.monotonic()
-    connection = await asyncpg.connect(on.addresses.superuser_url)
-    try:
+    async with filler(on.addresses.superuser_url) as connection:
         await _fill(connection, history)
-    finally:
-        await connection.close()
     history.seconds = time.monotonic() - began
     return history
 
@@ -66,11 +62,8 @@ async def seal_bytes(on: Stage, history: History) -> float:
 
 
 async def _fill(connection: asyncpg.Connection, history: History) -> None:
-    # As a replica no trigger runs: nobody owes a seal for these lines.
-    await connection.execute(
-        "SET session_replication_role = replica; SET synchronous_commit = off; SET statement_timeout = 0;"
-        " SET maintenance_work_mem = '256MB'; SET TimeZone = 'UTC'"
-    )
+    # Since no trigger runs, nobody owes a seal for these lines.
+    await connection.execute("SET maintenance_work_mem = '256MB'; SET TimeZone = 'UTC'")
     months = [row[0] for row in await connection.fetch(_MONTHS, MONTHS)]
     for month in months:
         await connection.execute("SELECT activity_make_month($1)", month)
@@ -82,8 +75,8 @@ async def _fill(connection: asyncpg.Connection, history: History) -> None:
     await connection.execute(_EVENTS)
     await connection.execute(_PLACES, history.watched, history.span.accounts)
     span, lines = datetime.now(UTC).timestamp() - _begin(months[0]), history.span.lines
-    with _bar() as bar:
-        task = bar.add_task("lines", total=lines)
+    with bar() as shown:
+        task = shown.add_task("lines", total=lines)
         for first in range(0, lines, _AT_ONCE):
             some = min(_AT_ONCE, lines - first)
             await connection.execute(
@@ -98,32 +91,19 @@ async def _fill(connection: asyncpg.Connection, history: History) -> None:
                 FIRST,
                 LAST,
             )
-            bar.advance(task, some)
-        task = bar.add_task("indexes", total=len(indexes) + 1)
+            shown.advance(task, some)
+        task = shown.add_task("indexes", total=len(indexes) + 1)
         await connection.execute("ALTER TABLE activity ADD CONSTRAINT pk_activity PRIMARY KEY (account_id, id)")
-        bar.advance(task)
+        shown.advance(task)
         for index in indexes:
             await connection.execute(index)
-            bar.advance(task)
-    # As autovacuum does by itself in a server that lives on.
-    await connection.execute("VACUUM (ANALYZE)")
+            shown.advance(task)
+    await settle(connection)
     history.table_bytes, history.index_bytes = await connection.fetchrow(_BYTES)
 
 
 def _begin(month: object) -> float:
     return datetime.fromisoformat(f"{month}T00:00:00+00:00").timestamp()
-
-
-def _bar() -> Progress:
-    """On standard error; where that is no terminal, only how it ended."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
 
 
 _MONTHS = """

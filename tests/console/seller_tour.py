@@ -38,6 +38,8 @@ async def seller_pages(
         (f"/clients/{morel.account_id}", "client"),
         (f"/clients/{morel.account_id}/licence", "client-licence"),
         (f"/clients/{morel.account_id}/boosts", "client-boosts"),
+        ("/visits", "visits"),
+        (f"/visits/{morel.account_id}", "visit"),
         ("/requests", "requests"),
         ("/pool", "pool"),
         ("/branding", "branding"),

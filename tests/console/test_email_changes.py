@@ -10,9 +10,8 @@ from tenants.tokens import Purpose
 from tests import make
 from tests.console.links import email_change_token
 from tests.console.tab import Tab
-from tests.console.test_forms import everything
 from tests.make import Company
-from tests.tenants.rows import sql
+from tests.tenants.rows import every_row, sql
 
 NEW = "claire@new.example.com"
 
@@ -93,14 +92,14 @@ async def test_reading_a_link_changes_nothing(tab: Tab, house: House, servers: A
 
 
 async def _reads(tab: Tab, path: str, servers: Addresses) -> None:
-    before = await everything(servers)
+    before = await every_row(servers)
     for visitor in (tab, Tab(tab.client)):
         for method in ("GET", "HEAD"):
             answer = await visitor.send(method, path)
             assert answer.status_code == 200
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert "__Host-portillon" not in visitor.set
-    assert await everything(servers) == before
+    assert await every_row(servers) == before
 
 
 async def test_links_that_are_over_say_what_to_do(tab: Tab, house: House, servers: Addresses, acme: Company) -> None:

@@ -1,41 +1,52 @@
-"""Forms and cookies of the console: only our own forms change anything (X6), and what the session's cookie is worth (X5)."""
+"""Forms, headers and cookies of the console: only our own forms change anything (X6), every answer carries the security headers (X13),
+and what the session's cookie is worth (X5)."""
 
-import asyncpg
+from typing import Any
+
 import httpx
 import pytest
 
+from service.app import build
 from service.embedded import Addresses
-from tenants.house import House
+from service.routes import Open
+from tenants import invitations
+from tenants.house import House, open_house
+from tenants.settings import Settings
 from tests import make
+from tests.api import Api, open_client
+from tests.conftest import application
 from tests.console.tab import SAME_ORIGIN, Tab
+from tests.tenants.rows import every_row
+from tests.test_rights import declared, filled
 
-FORM = "application/x-www-form-urlencoded"
-FORMS_OF_SIGNED_IN = (
-    "/logout", "/switch", "/account/email", "/sessions/019a8b3c-0000-7000-8000-000000000000/end", "/heartbeat", "/asked",
-    "/connections/end", "/licence/requests", "/licence/requests/019a8b3c-0000-7000-8000-000000000000/withdraw",
-    "/line/clear", "/line/019a8b3c-0000-7000-8000-000000000000/remove", "/users/selected/change", "/invite", "/me", "/me/password",
-    "/me/data", "/activity/export",
-)  # fmt: skip
-FORMS_OF_STRANGERS = (
-    "/login", "/forgot", "/reset", "/invitation", "/invitation/renew", "/email-change", "/email-change/revoke", "/language",
-    "/wait", "/wait/leave", "/ask", "/full",
-)  # fmt: skip
-PAGES = (
-    "/", "/login", "/forgot", "/reset?token=x", "/invitation?token=x", "/account/email", "/email-change?token=x",
-    "/email-change/revoke?token=x", "/static/portillon.css", "/static/portillon.svg",
-    "/static/seat.js", "/asked", "/wait", "/connections", "/licence", "/users", "/invite", "/invite/many",
-    "/invite/pending", "/departments", "/static/lists.js", "/me", "/me/rights", "/activity", "/activity/exports", "/me/activity",
-)  # fmt: skip
+WITHOUT_TOKEN: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
+    ({}, {}),
+    ({"form_token": ""}, {}),
+    ({"form_token": "AAAA"}, {}),
+)
+FROM_ELSEWHERE: tuple[dict[str, str], ...] = (
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"origin": "https://evil.example"},
+    {"origin": "http://localhost:8001"},
+    {"content-type": "text/plain"},
+    {"content-type": "application/json"},
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+}
+#: Answers of these never end.
+STREAMS = {"/events", "/api/v1/session/events"}
 
 
-async def everything(servers: Addresses) -> dict[str, list[str]]:
-    """Every row of every table."""
-    connection = await asyncpg.connect(servers.superuser_url)
-    try:
-        tables = [r["tablename"] for r in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        return {t: sorted(str(r) for r in await connection.fetch(f'SELECT * FROM "{t}"')) for t in tables}  # noqa: S608 - our tables
-    finally:
-        await connection.close()
+def routes(house: House, method: str, *, anywhere: bool = False) -> dict[str, Any]:
+    """Paths of the console (or of everything) that take this method, filled with identifiers of nobody, and the right that each names."""
+    found = {filled(route): right for route, right in declared(build(house)).items()}
+    elsewhere = ("/api/", "/gate/", "/oauth/", "/health", "/dev/")
+    return {path: right for (verb, path), right in found.items() if verb == method and (anywhere or not path.startswith(elsewhere))}
 
 
 @pytest.fixture
@@ -46,93 +57,114 @@ async def signed_in(tab: Tab, house: House) -> Tab:
     return tab
 
 
-@pytest.mark.parametrize("action", FORMS_OF_SIGNED_IN)
 async def test_x6_forms_of_a_session_work_in_that_session_only(
-    signed_in: Tab, client: httpx.AsyncClient, house: House, emptied: Addresses, action: str
+    tab: Tab, client: httpx.AsyncClient, house: House, emptied: Addresses
 ) -> None:
+    operator = await make.operator(house)
+    client_of_theirs = await make.company(house, "Beta", staff=0, parent=operator)
     other = Tab(client, accept_language="en")
-    beta = await make.company(house, "Beta", staff=0)
-    await other.sign_in(beta.administrator)
-    await other.open("/")
-    mine, others, public = signed_in.form("/logout"), other.form("/logout"), signed_in.form("/language")
-    before = await everything(emptied)
-    attempts: list[tuple[dict[str, str], dict[str, str]]] = [
-        ({}, {}),
-        ({"form_token": ""}, {}),
-        ({"form_token": "AAAA"}, {}),
-        (others, {}),
-        ({"form_token": public["form_token"]}, {}),
-        (mine, {"sec-fetch-site": "cross-site"}),
-        (mine, {"sec-fetch-site": "same-site"}),
-        (mine, {"origin": "https://evil.example"}),
-        (mine, {"origin": "http://localhost:8001"}),
-        (mine, {"content-type": "text/plain"}),
-        (mine, {"content-type": "multipart/form-data; boundary=x"}),
-        (mine, {"content-type": "application/json"}),
-    ]
-    for fields, headers in attempts:
-        answer = await signed_in.post(action, fields, **headers)
-        assert answer.status_code == 403, (fields, headers)
-        assert "The form is no longer valid" in answer.text
-    no_site = await signed_in.send("POST", action, data=mine, headers={"origin": "null"})
-    assert no_site.status_code == 403
-    assert await everything(emptied) == before
-    assert signed_in.session
+    for who, person in ((tab, operator.administrator), (other, client_of_theirs.administrator)):
+        assert (await who.sign_in(person)).status_code == 303
+        await who.open("/")
+    actions = [path for path, right in routes(house, "POST").items() if right is not Open.TO_ANYONE]
+    assert len(actions) > 60
+    # Each as somebody who may do it: clients do some things that the operator's account has no use for.
+    mine, others, public = tab.form("/logout"), other.form("/logout"), tab.form("/language")
+    before = await every_row(emptied)
+    for action in actions:
+        wrong = (
+            *WITHOUT_TOKEN,
+            (others, {}),
+            ({"form_token": public["form_token"]}, {}),
+            *((mine, each) for each in FROM_ELSEWHERE),
+        )
+        for fields, headers in wrong:
+            answer = await tab.post(action, fields, **headers)
+            assert (answer.status_code, "The form is no longer valid" in answer.text) == (403, True), (
+                action,
+                fields,
+                headers,
+                answer.text,
+            )
+        # Where a file may be sent, one that is none is told so.
+        assert (await tab.post(action, mine, content_type="multipart/form-data; boundary=x")).status_code in {403, 422}, action
+        assert (await tab.send("POST", action, data=mine, headers={"origin": "null"})).status_code == 403
+    assert await every_row(emptied) == before
+    assert tab.session
 
 
-@pytest.mark.parametrize("action", FORMS_OF_STRANGERS)
 async def test_x6_forms_of_strangers_work_in_that_browser_only(
-    tab: Tab, client: httpx.AsyncClient, house: House, emptied: Addresses, action: str
+    tab: Tab, client: httpx.AsyncClient, house: House, emptied: Addresses
 ) -> None:
     acme = await make.company(house, staff=0)
     other = Tab(client, accept_language="en")
     await other.open("/login")
     await tab.open("/login")
     mine = {**tab.form("/login"), "email": acme.administrator.email, "password": make.PASSWORD, "token": "x", "language": "fr"}
-    before = await everything(emptied)
     theirs = {**mine, "form_token": other.form("/login")["form_token"]}
-    for fields, headers in [
-        ({k: v for k, v in mine.items() if k != "form_token"}, {}),
-        (theirs, {}),
-        (mine, {"sec-fetch-site": "cross-site"}),
-        (mine, {"sec-fetch-site": "same-site"}),
-        (mine, {"origin": "https://evil.example"}),
-        (mine, {"content-type": "text/plain"}),
-    ]:
-        answer = await tab.post(action, fields, **headers)
-        assert answer.status_code == 403, (fields, headers)
-        assert not {"__Host-portillon", "portillon-language"} & set(tab.set)
-    del tab.cookies["__Host-portillon-form"]
-    assert (await tab.post(action, mine)).status_code == 403
-    assert await everything(emptied) == before
+    without = {name: value for name, value in mine.items() if name != "form_token"}
+    actions = [path for path, right in routes(house, "POST").items() if right is Open.TO_ANYONE]
+    assert len(actions) > 10
+    before, key = await every_row(emptied), tab.cookies["__Host-portillon-form"]
+    for action in actions:
+        for fields, headers in ((without, {}), (theirs, {}), *((mine, each) for each in FROM_ELSEWHERE)):
+            answer = await tab.post(action, fields, **headers)
+            assert answer.status_code == 403, (action, fields, headers)
+            assert not {"__Host-portillon", "portillon-language"} & set(tab.set)
+        del tab.cookies["__Host-portillon-form"]
+        assert (await tab.post(action, mine)).status_code == 403, action
+        tab.cookies["__Host-portillon-form"] = key
+    assert await every_row(emptied) == before
 
 
 async def test_x6_reading_changes_no_row_and_opens_no_session(signed_in: Tab, house: House, emptied: Addresses) -> None:
+    operator = await make.operator(house)
     beta = await make.company(house, "Beta", staff=0)
     admin = await make.actor(house, beta, beta.administrator)
-    from tenants import invitations
-
     async with house.database.transaction(beta.account_id) as session:
         user = await invitations.invite(session, house.catalogue, admin, email="new@beta.example.com", role="user")
     token = await make.invitation_token(house, beta.account_id, user.id)
-    before = await everything(emptied)
-    stranger = Tab(signed_in.client)
-    for visitor in (signed_in, stranger):
-        for path in (
-            *PAGES,
-            f"/invitation?token={token}",
-            "/logout",
-            "/switch",
-            "/language",
-            "/invitation/renew",
-            "/heartbeat",
-            "/ask",
-        ):
+    seller = Tab(signed_in.client)
+    await seller.sign_in(operator.administrator)
+    await house.finish()
+    before = await every_row(emptied)
+    pages, forms = routes(house, "GET"), routes(house, "POST")
+    assert len(pages) > 60
+    for visitor in (signed_in, seller, Tab(signed_in.client)):
+        for path in ({*pages, *forms, f"/invitation?token={token}", "/invitation?token=x", "/reset?token=x"}) - STREAMS:
             for method in ("GET", "HEAD"):
                 answer = await visitor.send(method, path)
-                assert answer.status_code in {200, 303, 405, 410}, (method, path, answer.status_code)
-                assert "__Host-portillon" not in visitor.set
-    assert await everything(emptied) == before
+                assert answer.status_code in {200, 303, 403, 404, 405, 409, 410}, (method, path, answer.status_code)
+                assert "__Host-portillon" not in visitor.set, path
+    await house.finish()
+    assert await every_row(emptied) == before
+
+
+async def test_x13_every_answer_carries_the_security_headers(house: House, settings: Settings) -> None:
+    acme = await make.company(house, staff=0)
+    secure = settings.model_copy(update={"public_url": "https://portillon.example.com"})
+    served = open_house(secure)
+    try:
+        async with open_client(application(served, beside=1)) as client:
+            api = Api(client)
+            assert (await api.sign_in(acme.administrator)).status_code == 201
+            token = {"authorization": f"Bearer {api.tokens[acme.administrator.email]}"}
+            seen = set()
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+                for path in routes(house, method, anywhere=True).keys() - STREAMS:
+                    for headers in (
+                        {},
+                        {"cookie": "__Host-portillon=x", "accept": "text/html"},
+                        token if path.startswith("/api") else {},
+                    ):
+                        answer = await client.request(method, path, headers=headers)
+                        seen.add(answer.status_code)
+                        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, (method, path, answer.status_code)
+                        policy = answer.headers["content-security-policy"]
+                        assert ("unsafe" in policy, "frame-ancestors 'none'" in policy) == (False, True), (method, path, policy)
+            assert seen >= {200, 303, 401, 403, 404, 422}
+    finally:
+        await served.close()
 
 
 async def test_a_page_of_one_origin_may_send_its_forms_with_or_without_the_newer_headers(tab: Tab, house: House) -> None:

@@ -13,9 +13,8 @@ from tenants.house import House
 from tests import make
 from tests.console.links import seat_request_tokens
 from tests.console.tab import Tab
-from tests.console.test_forms import everything
 from tests.make import Company
-from tests.tenants.rows import sql
+from tests.tenants.rows import every_row, sql
 
 Trade = tuple[Company, Company]
 
@@ -69,12 +68,12 @@ async def test_the_link_shows_the_request_and_a_button_grants_it(tab: Tab, house
 async def test_programs_that_open_links_decide_nothing(tab: Tab, house: House, servers: Addresses, trade: Trade) -> None:
     north, acme = trade
     tokens = await seat_request_tokens(house, north, await ask(house, acme))
-    before = await everything(servers)
+    before = await every_row(servers)
     for token in tokens.values():
         for method in ("GET", "HEAD"):
             answer = await Tab(tab.client).send(method, f"/seat-request?token={token}")
             assert answer.status_code == 200
-    assert await everything(servers) == before
+    assert await every_row(servers) == before
     # A form of another site, or without the page's own token, is none of ours.
     token = tokens[north.administrator.user_id]
     for fields, headers in (
@@ -82,7 +81,7 @@ async def test_programs_that_open_links_decide_nothing(tab: Tab, house: House, s
         ({"token": token, "decision": "refuse"}, {"sec-fetch-site": "cross-site", "origin": "https://evil.example.com"}),
     ):
         assert (await tab.post("/seat-request", fields, **headers)).status_code == 403
-    assert await everything(servers) == before
+    assert await every_row(servers) == before
 
 
 async def test_a_page_sent_twice_decides_once_and_the_second_says_what_happened(

@@ -1,5 +1,6 @@
 """The pages of whoever sells: their clients first, what each has, what a change would do, and nobody else's clients."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ import pytest
 from service.embedded import Addresses
 from tenants.house import House
 from tests import make
-from tests.clients import reckoned, use
+from tests.clients import licence_ends, reckoned, use
 from tests.console.tab import Tab
 from tests.console.test_seat_requests import ask
 from tests.make import Company
@@ -107,6 +108,12 @@ async def test_the_list_begins_with_whoever_needs_attention_and_goes_into_a_spre
     assert table.headers["content-type"].startswith("text/csv")
     assert '"Acme","acme","Active","pro",6,0,0,2,6,3,"Sign-ins refused, Almost all places in use"' in table.text
     assert "Calm" not in table.text
+    for days, words in ((0, "Licence ending"), (-1, "Licence ended")):
+        await licence_ends(servers, acme.account_id, days)
+        await reckoned(house, acme.account_id)
+        for path in ("/clients?q=acme", f"/clients/{acme.account_id}", "/clients/export?q=acme"):
+            assert re.findall(r"Licence end(?:ing|ed)(?! or| as)", (await tab.open(path)).text) == [words], path
+    assert ">Licence ending or ended</option>" in (await tab.open("/clients?reason=licence_ending")).text
     client = (await tab.open(f"/clients/{acme.account_id}")).text
     assert "At most 6 places in use at once, of 6; 3 refusals." in client
 

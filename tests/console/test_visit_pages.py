@@ -5,9 +5,8 @@ from tenants import sessions, visit_permissions
 from tenants.house import House
 from tests import make
 from tests.console.tab import Tab
-from tests.console.test_forms import everything
 from tests.make import Company
-from tests.tenants.rows import sql
+from tests.tenants.rows import every_row, sql
 
 HOME = "__Host-portillon-home"
 
@@ -68,14 +67,17 @@ async def test_a_visit_that_ends_by_itself_offers_the_way_back_and_opening_a_pag
     home = tab.session
     await visits(tab, acme)
     ada = await make.actor(house, acme, acme.administrator)
+    host = Tab(tab.client, accept_language="en")
+    await host.sign_in(acme.administrator)
+    assert '<a href="/settings/visits">Take a permission back for good</a>' in (await host.open("/connections")).text
     row = (await sql(servers, "SELECT id FROM sessions WHERE visit_id IS NOT NULL"))[0][0]
     async with house.database.transaction(acme.account_id) as session:
         await sessions.end_session(session, ada, row)
     assert (await tab.open("/")).headers["location"] == "/login"
-    before = await everything(servers)
+    before = await every_row(servers)
     page = await tab.open("/login")
     assert "Back to my own account" in page.text
-    assert (await everything(servers), tab.session == home) == (before, False)
+    assert (await every_row(servers), tab.session == home) == (before, False)
     back = await tab.submit("/visit/return")
     assert (back.headers["location"], tab.session, HOME in tab.cookies) == ("/clients?done=visited", home, False)
     assert (await tab.open("/clients")).status_code == 200
@@ -100,3 +102,39 @@ async def test_without_permission_the_page_says_who_can_give_it(tab: Tab, house:
     answer = await tab.post(f"/clients/{acme.account_id}/visit", fields)
     assert (answer.status_code, "The administrators of Acme have not allowed a visit" in answer.text) == (403, True)
     assert HOME not in tab.cookies
+
+
+async def test_the_operator_visits_clients_of_its_resellers_that_let_it_in_and_no_others(tab: Tab, house: House) -> None:
+    north, acme = await trade(house)
+    other = await make.company(house, "Other", parent=north, staff=0)
+    ada = await make.actor(house, acme, acme.administrator)
+    async with house.database.transaction(acme.account_id) as session:
+        await visit_permissions.allow_visits(
+            session, house.catalogue, ada, visitor="operator", once=True, rights=["users.view"], reason="Look at <b>"
+        )
+    path = f"/visits/{acme.account_id}"
+    await tab.sign_in((await make.operator(house)).administrator)
+    home, page = tab.session, (await tab.open("/visits")).text
+    assert ("Acme" in page, "Look at &lt;b&gt;" in page, "For one visit." in page, f'href="{path}"' in page) == (True,) * 4
+    assert "Other" not in page
+    assert '<a href="/visits">Who lets you in</a>' in (await tab.open("/clients")).text
+    assert (await tab.open(f"/clients/{acme.account_id}")).status_code == 404
+    assert (await tab.open(f"/visits/{other.account_id}")).status_code == 404
+    await tab.open(path)
+    form = tab.form(path)
+    assert (await tab.post(f"/visits/{other.account_id}", {**form, "reason": "Why not", "minutes": "15"})).status_code == 404
+    wrong = await tab.post(path, {**form, "reason": "Kept as typed", "minutes": "481"})
+    assert (wrong.status_code, "Choose how long." in wrong.text, "Kept as typed" in wrong.text) == (422, True, True)
+    begun = await tab.submit(path, reason="Invoice 17", minutes="60")
+    assert (begun.status_code, begun.headers["location"], tab.cookies[HOME]) == (303, "/", home)
+    assert "visits Acme" in (await tab.open("/")).text
+    assert (await tab.submit("/logout")).headers["location"] == "/clients?done=visited"
+    # It was for one visit.
+    assert "Nobody lets you in at present" in (await tab.open("/visits")).text
+    assert (await tab.open(path)).status_code == 404
+    reseller = Tab(tab.client, accept_language="en")
+    await reseller.sign_in(north.staff[0])
+    assert f'href="{path}"' in (await reseller.open("/visits")).text
+    host = Tab(tab.client, accept_language="en")
+    await host.sign_in(acme.administrator)
+    assert (await host.open("/visits")).status_code == 403

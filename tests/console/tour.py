@@ -104,6 +104,8 @@ async def _inside(page: "Page", url: str, house: House, acme: Company, word: str
     await make.accept(house, beta.account_id, user.id)
     await _sign_in(page, url, acme.staff[0].email, make.PASSWORD)
     yield "home-staff"
+    await page.goto(f"{url}/settings")
+    yield "forbidden"
     async for name in _another_address(page, url, house, f"staff@{word}.example.com", acme.administrator.email):
         yield name
     first = await _step_aside(page, url, house, acme)

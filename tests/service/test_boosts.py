@@ -168,7 +168,7 @@ async def test_boosts_of_one_client_do_not_overlap(api: Api, north: Company, acm
     answer = await give(api, north, acme, starts_at=later(DAY - timedelta(minutes=1)), ends_at=later(2 * DAY))
     body = answer.json()
     assert (answer.status_code, body["code"], body["boost"], body["seats"]) == (409, "boost_overlaps", first["id"], 4)
-    assert re.search(r"begins on \w+ \d+, \d{4}, \d\d:\d\d UTC \(places: 4\)", body["detail"]), body["detail"]
+    assert re.search(r"begins on \d+ \w+ \d{4}, \d\d:\d\d UTC \(places: 4\)", body["detail"]), body["detail"]
     assert [datetime.fromisoformat(body[name]) for name in ("starts_at", "ends_at")] == [
         datetime.fromisoformat(first[name]) for name in ("starts_at", "ends_at")
     ]

@@ -3,12 +3,15 @@
 from asyncio import gather
 
 import asyncpg
+from sqlalchemy import text
 
 from service.embedded import Addresses
 from tenants import idempotency
 from tenants.house import House
+from tenants.outbox import step_into_sorting_room
 from tests import make
 from tests.api import Api
+from tests.tenants.rows import sql
 
 
 async def test_the_same_request_is_answered_again_and_done_once(api: Api, house: House) -> None:
@@ -88,6 +91,29 @@ async def test_work_in_a_clients_account_is_marked_with_its_sellers_key(api: Api
         await superuser.close()
     assert (again.status_code, again.json()["code"]) == (409, "answer_lost")
     assert len((await api.get("/accounts", by=seller.administrator)).json()["items"]) == 1
+
+
+async def test_answers_are_kept_for_a_day_and_then_forgotten_in_every_account(api: Api, house: House, servers: Addresses) -> None:
+    acme, zeta = await make.company(house, staff=0), await make.company(house, "Zeta", staff=0)
+    body = {"email": "new@x.example.com", "role": "user"}
+    for company, key in ((acme, "young"), (acme, "old"), (zeta, "older")):
+        await api.sign_in(company.administrator)
+        answer = await api.post(
+            "/users", body | {"email": f"{key}@x.example.com"}, by=company.administrator, headers={"Idempotency-Key": key}
+        )
+        assert answer.status_code == 201
+    for key, age in (("young", "23 hours 59 minutes 50 seconds"), ("old", "24 hours 1 second"), ("older", "400 days")):
+        await sql(servers, "UPDATE idempotency_keys SET created_at = now() - $2::text::interval WHERE key = $1", key, age)
+    async with house.database.transaction() as session:
+        await step_into_sorting_room(session)
+        # Answers that still count are out of the worker's sight.
+        seen = await session.scalars(text("SELECT key FROM idempotency_keys ORDER BY key"))
+        assert list(seen) == ["old", "older"]
+    assert [await idempotency.forget_answers(house.database) for _ in range(2)] == [2, 0]
+    assert [row["key"] for row in await sql(servers, "SELECT key FROM idempotency_keys")] == ["young"]
+    body["email"] = "young@x.example.com"
+    again = await api.post("/users", body, by=acme.administrator, headers={"Idempotency-Key": "young"})
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
 
 
 async def test_keys_of_two_people_do_not_meet(api: Api, house: House) -> None:

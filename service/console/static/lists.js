@@ -2,6 +2,8 @@
 // Without it the form's button does the same.
 
 const WAIT = 250;
+// Names of those who are ticked and not in the list at this moment, by the values of their boxes.
+const away = new Map();
 
 function begin(form) {
   let waiting, asking;
@@ -18,7 +20,9 @@ function begin(form) {
       const now = fresh.getElementById(part.id);
       // The session is over, or the list cannot be shown: the page itself says why.
       if (!now) return location.assign(address);
+      boxesIn(part).forEach(remember);
       part.replaceChildren(...now.childNodes);
+      tickAgain(part);
       const found = document.getElementById("found");
       if (found) found.textContent = fresh.getElementById("found")?.textContent ?? "";
       history.replaceState(null, "", address);
@@ -34,6 +38,27 @@ function begin(form) {
   });
 }
 
+function boxesIn(part) {
+  return [...part.querySelectorAll("tbody input[type=checkbox]")];
+}
+
+function remember(box) {
+  if (box.checked) away.set(box.value, box.closest("tr").querySelector("th bdi").textContent);
+}
+
+// Whoever was ticked stays so: in the new rows, or beside them.
+function tickAgain(part) {
+  boxesIn(part).forEach((box) => (box.checked = away.delete(box.value)));
+  const others = part.querySelector("[data-away]");
+  if (!others || !away.size) return;
+  others.hidden = false;
+  others.querySelector("bdi").textContent = [...away.values()].join(", ");
+  for (const value of away.keys()) {
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: others.dataset.away, value });
+    others.append(field);
+  }
+}
+
 // One box that ticks every row.
 function offerAll() {
   const label = document.querySelector("[data-all]");
@@ -41,7 +66,7 @@ function offerAll() {
   label.hidden = false;
   label.parentElement.querySelector("[data-none]")?.remove();
   const all = label.querySelector("input");
-  const boxes = [...label.closest("form").querySelectorAll("tbody input[type=checkbox]")];
+  const boxes = boxesIn(label.closest("form"));
   all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
 }
 

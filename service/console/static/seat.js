@@ -72,7 +72,7 @@ const hear = {
     say(by ? "place-given" : "place-taken", by);
   },
   seat_offered({ until }) {
-    say("place-offered", new Date(until).toLocaleTimeString(document.documentElement.lang));
+    say("place-offered", new Date(until).toLocaleTimeString(document.documentElement.lang, { hourCycle: "h23" }));
   },
   seats: count,
 };
