@@ -46,6 +46,7 @@ class Event(StrEnum):
     DEPARTMENT_CHANGED = "department.changed"
     RESTRICTIONS_CHANGED = "restrictions.changed"
     INVITATION_RESENT = "invitation.resent"
+    INVITATION_LINK_SHOWN = "invitation.link_shown"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
     INVITATION_RENEWAL_ASKED = "invitation.renewal_asked"

@@ -20,7 +20,7 @@ from tenants.identities import ensure_identity
 from tenants.outbox import Letter, OwedMail
 from tenants.roles import Palette, must_outrank, read_palette
 from tenants.texts import one_line, paragraph
-from tenants.tokens import new_nonce
+from tenants.tokens import Purpose, Signer, new_nonce
 from tenants.users import DirectoryEntry, User, lock_user, take_place
 
 VALID_FOR = timedelta(days=7)
@@ -196,6 +196,20 @@ async def resend(
     outbox.post(session, Letter.INVITATION, to=user.id, about=invitation.id)
     record(session, Event.INVITATION_RESENT, by=actor, on=user.target)
     return user
+
+
+async def show_link(session: AsyncSession, catalogue: Catalogue, signer: Signer, actor: Actor, user_id: UUID) -> str:
+    """The token of an open invitation, for an administrator who hands it over by another way than mail; the history says so.
+
+    Whoever holds it chooses the password of somebody new. So it is shown only where administrators may choose first passwords; raises
+    Invalid elsewhere, and NotInState once it has expired or was withdrawn.
+    """
+    must_allow_first_password(await get_account(session, actor.account_id))
+    user, invitation, _ = await _locked(session, catalogue, actor, user_id)
+    if user.invited_until is None or user.invited_until <= await _now(session):
+        raise NotInState(state="invitation_over")
+    record(session, Event.INVITATION_LINK_SHOWN, by=actor, on=user.target)
+    return signer.link(Purpose.INVITATION, account_id=user.account_id, row_id=invitation.id, nonce=invitation.nonce)
 
 
 async def withdraw(session: AsyncSession, catalogue: Catalogue, actor: Actor, user_id: UUID) -> None:

@@ -162,7 +162,10 @@ _shared: dict[int, tuple[House, Litestar]] = {}
 
 
 def application(house: House, *, beside: int = 0, access_log: AccessLog | None = None) -> Front:
-    """The application as `create_app` makes it. Those that serve at the same time stand `beside` each other, by number."""
+    """The application as `create_app` makes it. Those that serve at the same time stand `beside` each other, by number.
+
+    What routes take from the settings when they are made, as the public address in problem documents, is that of the first house.
+    """
     if beside not in _shared:
         lent = dataclasses.replace(house)
         _shared[beside] = lent, build(lent)

@@ -21,6 +21,7 @@ from tenants.errors import DomainError, NotFound, Unavailable
 from tenants.house import House as HouseOf
 from tenants.restrictions import read_restrictions
 from tenants.roles import Palette, read_palette
+from tenants.users import get_user
 
 _HERE = "/invite/pending"
 _ROWS = 50
@@ -38,6 +39,12 @@ SAID = {
     "resent": _("A new link is on its way. Older ones no longer work."),
     "withdrawn": _("The invitation is withdrawn. Its link no longer works."),
 }
+
+
+_NO_LINK = _(
+    "The link itself can be shown only where administrators may choose first passwords, for whoever holds it chooses the password."
+    " It is a setting of the account."
+)
 
 
 @page(_HERE, right="users.manage")
@@ -66,6 +73,25 @@ async def withdraw(user_id: FromPath[UUID], view: ViewOf, work: Work, actor: Act
     return await _carry_out(view, work, house, actor, act, done="withdrawn")
 
 
+@form(_HERE + "/{user_id:uuid}/link", right="users.manage")
+async def show_link(user_id: FromPath[UUID], view: ViewOf, work: Work, actor: Actor, house: House) -> Answer:
+    """The link of the mail, in a page that nothing keeps: to be handed over by whoever asks for it."""
+    try:
+        async with work() as session:
+            token = await invitations.show_link(session, house.catalogue, house.signer, actor, user_id)
+            user = await get_user(session, user_id)
+            brand, account = await brands.find_brand(session), await get_account(session, actor.account_id)
+    except (NotFound, Unavailable):
+        raise
+    except DomainError as error:
+        async with work() as session:
+            return await _show(view, session, house, actor, error=error)
+    link = f"{house.settings.public_url}/invitation?token={token}"
+    return view.show(
+        "invite_link.html", here=_HERE, brand=brand, name=user.label, link=link, until=user.invited_until, zone=account.time_zone
+    )
+
+
 async def _carry_out(
     view: View, work: _Open, house: HouseOf, actor: ActorOf, act: Callable[[AsyncSession], Awaitable[object]], *, done: str
 ) -> Answer:
@@ -91,6 +117,7 @@ async def _show(
     error: DomainError | None = None,
 ) -> Answer:
     filters = UserFilters(status="invited")
+    account = await get_account(session, actor.account_id)
     rows, more = await read_users(session, house, actor.account_id, filters, sort="-created_at", limit=_ROWS, cursor=cursor)
     return view.show(
         "invite_pending.html",
@@ -98,10 +125,11 @@ async def _show(
         brand=await brands.find_brand(session),
         said=None if error else view.said(SAID),
         people=await _people(view, session, house, actor, rows),
+        why_no_link=None if account.admin_sets_password else view.say(_NO_LINK),
         more=f"{_HERE}?cursor={more}" if more else None,
         later=cursor is not None,
         room=await read_room(session),
-        zone=(await get_account(session, actor.account_id)).time_zone,
+        zone=account.time_zone,
         **_told(view, error),
     )
 
@@ -146,4 +174,4 @@ def _told(view: View, error: DomainError | None) -> dict[str, Any]:
     return {"status": found["status"], "complaints": [], "notice": notice}
 
 
-routes = [pending, resend, withdraw]
+routes = [pending, resend, show_link, withdraw]

@@ -61,6 +61,7 @@ REASONS: dict[str, str] = {
 # Where the sentence of the API would leave somebody who looks at a page without a next step.
 _STATES: Mapping[str, str] = {
     "invited": _("This person has not accepted the invitation yet. Withdraw it, or strike the person off."),
+    "invitation_over": _("The invitation has expired or was withdrawn. Invite the person again."),
     "never_accepted": _("This person never accepted an invitation. Delete them, and invite them anew."),
     "active": _("This person has accepted the invitation already."),
     "suspended": _("This person is suspended. Bring them back first."),

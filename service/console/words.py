@@ -64,6 +64,9 @@ COMPLAINTS: dict[tuple[str, str], str] = {
     ("password", "required"): _("Write your password."),
     ("password", "too_short"): _("This password is too short: it needs at least %(min)s characters."),
     ("password", "too_long"): _("This password is too long: it can have %(max)s characters at most."),
+    ("password", "not_possible"): _(
+        "Administrators of this account do not choose first passwords. It can be allowed in its settings."
+    ),
     ("password", "guessable"): _("This password is too easy to guess."),
     ("password", "first_password"): _("This is the first password that you were given. Choose one that nobody else knows."),
     ("seats", "required"): _("Write how many places."),

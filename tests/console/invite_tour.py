@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, update
 
 from tenants import departments, invitations
+from tenants.accounts import Account
 from tenants.house import House
 from tenants.invitations import Invitation
 from tenants.outbox import Letter, OwedMail
@@ -35,6 +36,13 @@ async def inviting_pages(
     ):
         await page.goto(url + path)
         yield name
+    async with house.database.transaction(atelier.account_id) as session:
+        await session.execute(update(Account).where(Account.id == atelier.account_id).values(admin_sets_password=True))
+    await page.reload()
+    await page.locator(".unfolds summary").first.click()
+    await page.locator('form[action$="/link"] button').first.click()
+    await page.wait_for_load_state()
+    yield "invite-link"
     await page.goto(f"{url}/departments")
     await page.locator(".table a").last.click()
     await page.locator(".confirm summary").click()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import build
+from service.app import build, create_app
 from service.embedded import Addresses
 from service.routes import Open
 from tenants import invitations
@@ -14,7 +14,6 @@ from tenants.house import House, open_house
 from tenants.settings import Settings
 from tests import make
 from tests.api import Api, open_client
-from tests.conftest import application
 from tests.console.tab import SAME_ORIGIN, Tab
 from tests.tenants.rows import every_row
 from tests.test_rights import declared, filled
@@ -145,7 +144,7 @@ async def test_x13_every_answer_carries_the_security_headers(house: House, setti
     secure = settings.model_copy(update={"public_url": "https://portillon.example.com"})
     served = open_house(secure)
     try:
-        async with open_client(application(served, beside=1)) as client:
+        async with open_client(create_app(secure, house=served)) as client:
             api = Api(client)
             assert (await api.sign_in(acme.administrator)).status_code == 201
             token = {"authorization": f"Bearer {api.tokens[acme.administrator.email]}"}

@@ -224,6 +224,43 @@ async def test_an_invitation_that_waits_is_sent_again_or_withdrawn(
         assert (await tab.post(f"/invite/pending/{other}/{action}", tab.form("/logout"))).status_code == 404
 
 
+async def test_a_link_is_shown_where_first_passwords_may_be_chosen_and_nowhere_else(
+    tab: Tab, client: httpx.AsyncClient, acme: Company, house: House, servers: Addresses
+) -> None:
+    kim, lee = await invite(house, acme, "Kim", "Lee")
+    page = (await tab.open("/invite/pending")).text
+    assert ("shown only where administrators may choose first passwords" in page, f"/invite/pending/{kim}/link" in page) == (
+        True,
+        False,
+    )
+    refused = await tab.post(f"/invite/pending/{kim}/link", tab.form("/logout"))
+    assert (refused.status_code, "It can be allowed in its settings." in refused.text) == (422, True)
+    assert "invitation?token=" not in refused.text
+    await sql(servers, "UPDATE accounts SET admin_sets_password = true WHERE id = $1", acme.account_id)
+    await tab.open("/invite/pending")
+    shown = await tab.submit(f"/invite/pending/{kim}/link")
+    assert (shown.status_code, shown.headers["cache-control"]) == (200, "no-store")
+    [link] = re.findall(r">http://localhost:8000(/invitation\?token=[\w-]+)</textarea>", shown.text)
+    told = await sql(servers, "SELECT target_id FROM activity WHERE event = 'invitation.link_shown'")
+    assert [row["target_id"] for row in told] == [str(kim)]
+    stranger = Tab(client, accept_language="en")
+    assert "Choose a password" in (await stranger.open(link)).text
+    # The link of a mail that is sent later is another one.
+    await tab.open("/invite/pending")
+    await tab.submit(f"/invite/pending/{kim}/resend")
+    assert (await stranger.open(link)).status_code == 410
+    await tab.open("/invite/pending")
+    token = tab.form("/logout")
+    await tab.submit(f"/invite/pending/{lee}/withdraw")
+    over = await tab.post(f"/invite/pending/{lee}/link", token)
+    assert (over.status_code, "Invite the person again." in over.text) == (409, True)
+    beta = await make.company(house, "Beta", staff=0)
+    await sql(servers, "UPDATE accounts SET admin_sets_password = true WHERE id = $1", beta.account_id)
+    [other] = await invite(house, beta, "Ole")
+    assert (await tab.post(f"/invite/pending/{other}/link", token)).status_code == 404
+    assert len(await sql(servers, "SELECT id FROM activity WHERE event = 'invitation.link_shown'")) == 1
+
+
 async def test_who_may_invite_and_whom(
     tab: Tab, client: httpx.AsyncClient, acme: Company, house: House, servers: Addresses
 ) -> None:
@@ -236,7 +273,7 @@ async def test_who_may_invite_and_whom(
         assert (await other.open(path)).status_code == 403
     await other.open("/")
     token = other.form("/logout")
-    for path in ("/invite", f"/invite/pending/{boss}/resend", f"/invite/pending/{boss}/withdraw"):
+    for path in ("/invite", f"/invite/pending/{boss}/resend", f"/invite/pending/{boss}/withdraw", f"/invite/pending/{boss}/link"):
         assert (await other.post(path, token)).status_code == 403
     assert (await send_list(other, token, "send")).status_code == 403
     some = Tab(client, accept_language="en")

@@ -1,5 +1,6 @@
 """The list of users while somebody types into its search: it follows, and forgets nobody who was ticked."""
 
+from asyncio import sleep
 from typing import TYPE_CHECKING
 
 from tenants.house import House
@@ -8,7 +9,7 @@ from tests.console.conftest import Live
 from tests.console.people import someone
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 
 async def test_the_list_follows_what_is_typed(live: Live, chromium: "Browser", house: House) -> None:
@@ -45,4 +46,24 @@ async def test_the_list_follows_what_is_typed(live: Live, chromium: "Browser", h
     await ada.page.locator('[name="action"]').select_option("sign-out")
     await ada.page.locator('form[action="/users/selected"] button').click()
     await ada.page.get_by_role("heading", name="2 people are concerned").wait_for()
+    assert ada.complaints == []
+
+
+async def test_whoever_went_on_into_the_list_stays_there_while_it_follows(live: Live, chromium: "Browser", house: House) -> None:
+    acme = await make.company(house, staff=2)
+    ada = await someone(chromium, live.url)
+    await ada.sign_in(acme.administrator)
+    await ada.page.goto(f"{live.url}/users")
+
+    async def late(route: "Route") -> None:
+        await sleep(0.5)
+        await route.continue_()
+
+    await ada.page.route("**/users?*", late)
+    for typed, at, then in (("person", "Person 1 of Acme", "Person 1 of Acme"), ("person 0", "Person 1 of Acme", "")):
+        await ada.page.locator('[name="q"]').fill(typed)
+        await ada.page.get_by_role("link", name=at).focus()
+        await ada.page.wait_for_function("q => new URLSearchParams(location.search).get('q') === q", arg=typed)
+        assert await ada.page.evaluate("document.activeElement.textContent.trim()") == then
+    assert await ada.page.evaluate("document.activeElement.name") == "q"
     assert ada.complaints == []

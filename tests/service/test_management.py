@@ -79,6 +79,7 @@ PAGES = {
     "HEAD /invite/many/result",
     "GET /invite/pending",
     "HEAD /invite/pending",
+    "POST /invite/pending/{user_id}/link",
     "POST /invite/pending/{user_id}/resend",
     "POST /invite/pending/{user_id}/withdraw",
     "GET /users/selected/result",

@@ -1,7 +1,7 @@
 """The tree of accounts: who is below whom, and what becomes of all that hangs below an account that is suspended or closed."""
 
 import json
-from asyncio import create_task, gather, wait
+from asyncio import create_task, gather, sleep, wait
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -52,9 +52,14 @@ class Tree:
         rows = await sql(self.servers, "SELECT status, above, standing FROM accounts WHERE id = $1", company.account_id)
         return tuple(rows[0])
 
-    async def suspended_while(self, *calls: Awaitable[httpx.Response]) -> list[httpx.Response]:
-        """Answers of calls that are made while the reseller is suspended."""
-        stopped, *answers = await gather(self.put(self.north, "suspended"), *calls)
+    async def suspended_while(self, *calls: Awaitable[httpx.Response], after: float = 0) -> list[httpx.Response]:
+        """Answers of calls that are made while the reseller is suspended, `after` seconds."""
+
+        async def suspend() -> httpx.Response:
+            await sleep(after)
+            return await self.put(self.north, "suspended")
+
+        stopped, *answers = await gather(suspend(), *calls)
         assert stopped.status_code == 200, stopped.text
         return answers
 
@@ -304,7 +309,9 @@ async def test_an_account_opened_while_one_above_is_suspended_does_not_stay_open
     company: Company = getattr(tree, seller)
     seen: set[int] = set()
     for number in range(8):
-        answers = await tree.suspended_while(*(open_account(tree.api, company, f"New {number} {each}") for each in range(4)))
+        opened = (open_account(tree.api, company, f"New {number} {each}") for each in range(4))
+        # From at once to when all of them may be open.
+        answers = await tree.suspended_while(*opened, after=number * 0.01)
         seen |= {answer.status_code for answer in answers}
         assert await sql(tree.servers, "SELECT name FROM accounts WHERE kind <> 'operator' AND standing = 'active'") == []
         await tree.put(tree.north, "active")

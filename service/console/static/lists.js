@@ -21,12 +21,14 @@ function begin(form) {
       // The session is over, or the list cannot be shown: the page itself says why.
       if (!now) return location.assign(address);
       boxesIn(part).forEach(remember);
+      const at = part.contains(document.activeElement) && document.activeElement;
       part.replaceChildren(...now.childNodes);
       tickAgain(part);
       const found = document.getElementById("found");
       if (found) found.textContent = fresh.getElementById("found")?.textContent ?? "";
       history.replaceState(null, "", address);
       offerAll();
+      if (at) stayAt(at, part, form);
     } catch (error) {
       if (error.name !== "AbortError") form.submit();
     }
@@ -36,6 +38,16 @@ function begin(form) {
     clearTimeout(waiting);
     waiting = setTimeout(search, WAIT);
   });
+}
+
+// Whoever has gone on into the list stays where they were, or comes back to what they typed if that is not there any more.
+function stayAt(at, part, form) {
+  const same = [...part.querySelectorAll(at.localName)].find((each) => wordsOf(each) === wordsOf(at));
+  (same ?? form.querySelector("input")).focus();
+}
+
+function wordsOf(element) {
+  return [element.pathname, element.name, element.value, element.textContent].join(" ");
 }
 
 function boxesIn(part) {
