@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import gc
+import logging
 import os
 import shutil
 import tempfile
@@ -35,6 +36,9 @@ from tests.api import Api, open_client
 # Tests make much and drop it: collecting what was imported again and again would cost a sixth of the time.
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
+
+# A line for each of some hundred thousand requests would be written and kept for nothing.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 SECRET_KEY = "a key that only the tests have, and long enough"
 
