@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 ROOMS := service tenants workers tests
-# Test processes at once, twice the cores of a small machine because tests also wait, and whatever else pytest should hear: make test TESTS=tests/tenants PYTEST_ARGS=-x
-JOBS ?= 4
+# Test processes at once, one more than cores of a small machine because tests also wait, and whatever else pytest should hear: make test TESTS=tests/tenants PYTEST_ARGS=-x
+JOBS ?= 3
 TESTS ?= tests
 PYTEST_ARGS ?=
 # Where pictures go, and which: --readme those of docs/pictures, --narrow, --dark.
@@ -31,7 +31,7 @@ down: $(RUN_STAMP) ## Stop what `make up` runs, or left behind when it was kille
 reset: $(RUN_STAMP) ## Wipe the data of `make up`
 	@$(BIN)/portillon reset
 
-test: $(DEV_STAMP) ## Run the tests (JOBS=4 TESTS=tests PYTEST_ARGS=)
+test: $(DEV_STAMP) ## Run the tests (JOBS=3 TESTS=tests PYTEST_ARGS=)
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 check: $(DEV_STAMP) ## Format, lint, types, import contracts, dependencies, spelling, tests: what CI runs

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as modern
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,17 @@ SECRET_KEY = "a key that only the tests have, and long enough"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first: begun last, one of them would keep a single core at work while the others have nothing left."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Long tests first, as many in each process: begun last, one would keep a single core at work while the others have nothing left."""
+    # Each process begins with one stretch of the tests, and takes from the ends of others once it is through.
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = (item for item in items if not item.get_closest_marker("long"))
+    ordered: list[pytest.Item] = []
+    for number in range(processes):
+        stretch = (len(items) - len(ordered)) // (processes - number)
+        first = long[number::processes]
+        ordered += [*first, *islice(short, max(0, stretch - len(first)))]
+    items[:] = [*ordered, *short]
 
 
 class MailServer:

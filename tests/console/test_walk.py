@@ -29,7 +29,6 @@ async def running(one_chromium: "Browser", tmp_path_factory: pytest.TempPathFact
         yield started
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("cast", "hands", "scripts"), WAYS.values(), ids=WAYS)
 async def test_from_the_invitation_to_the_history(

@@ -120,6 +120,8 @@ class Experiment:
 
     async def _kill_once(self, worker: WorkerProcess, tally: Tally, email: str) -> None:
         await worker.ready()
+        # What brought the mail before is still open for a moment: over it, nobody says EHLO again.
+        await asyncio.wait_for(self._mail_server.left_alone(), SETTLED_WITHIN)
         async with AsyncExitStack() as opened:
             killed = self._lay_in_wait(worker, tally.moment, opened)
             user = await invite(self._house, self._company, email)

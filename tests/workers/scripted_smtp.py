@@ -88,6 +88,11 @@ class ScriptedServer:
 
         self.at[step] = turn
 
+    async def left_alone(self) -> None:
+        """Wait until every connection is closed: the next mail comes over a new one."""
+        while self._talks:
+            await asyncio.sleep(0.02)
+
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = asyncio.current_task()
         assert talk is not None
